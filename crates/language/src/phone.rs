@@ -1,0 +1,132 @@
+//! Telephone numbers: read once at the edge, then E.164 text everywhere.
+//!
+//! Uses the numbering plans of Google's libphonenumber, which are compiled in.
+
+use std::fmt;
+
+use phonenumber::country::Id;
+use phonenumber::metadata::DATABASE;
+use phonenumber::{Mode, PhoneNumber, Type};
+
+/// A number that exists by the numbering plan of its region.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Phone {
+    e164: String,
+    region: Option<String>,
+    kind: PhoneKind,
+}
+
+/// What kind of line a number belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PhoneKind {
+    /// A mobile.
+    Mobile,
+    /// A fixed line, which as a rule takes no SMS.
+    FixedLine,
+    /// The plan does not tell mobiles and fixed lines apart, as in North America.
+    FixedLineOrMobile,
+    /// Any other, such as toll-free, premium rate or a pager.
+    Other,
+}
+
+/// Why a text is no telephone number. Says nothing of the number itself, which is personal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PhoneError {
+    /// The text does not look like a number.
+    #[error("not a telephone number")]
+    NotANumber,
+    /// A number without its country code, and no region to read it in.
+    #[error("the country code is missing; write the number as +44 20 7946 0123")]
+    CountryMissing,
+    /// No country has this code.
+    #[error("no country has this country code")]
+    NoSuchCountry,
+    /// Such a number is not assigned in its region.
+    #[error("no such number in its country's numbering plan")]
+    NotAssigned,
+}
+
+impl Phone {
+    /// The number as `+` and digits (ITU-T E.164).
+    pub fn e164(&self) -> &str {
+        &self.e164
+    }
+
+    /// Its region as ISO 3166-1 alpha-2, such as `GB`; none for numbers of no region, such as +800.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// The kind of line.
+    pub fn kind(&self) -> PhoneKind {
+        self.kind
+    }
+
+    /// Whether an SMS may reach it: all but those that are surely fixed lines or service numbers.
+    pub fn takes_sms(&self) -> bool {
+        matches!(self.kind, PhoneKind::Mobile | PhoneKind::FixedLineOrMobile)
+    }
+}
+
+/// Without the last digits: a number is personal, and what is printed ends in logs.
+impl fmt::Debug for Phone {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let region = self.region.as_deref().unwrap_or("no region");
+        write!(formatter, "Phone({region}, {:?}, number hidden)", self.kind)
+    }
+}
+
+/// Reads a number as people write it: international with `+`, or national in the region (ISO 3166-1 alpha-2) that is
+/// assumed where the text has no country code.
+///
+/// ```
+/// use cartwheel_language::phone;
+/// assert_eq!(phone::parse("07400 123456", Some("GB"))?.e164(), "+447400123456");
+/// # Ok::<(), phone::PhoneError>(())
+/// ```
+///
+/// # Errors
+///
+/// A text that is no number, or a number that its region does not assign.
+pub fn parse(text: &str, default_region: Option<&str>) -> Result<Phone, PhoneError> {
+    let text = text.trim();
+    if text.len() > LONGEST || !text.contains(|character: char| character.is_numeric()) {
+        return Err(PhoneError::NotANumber);
+    }
+    let region = default_region.and_then(|region| region.parse::<Id>().ok());
+    if region.is_none() && !text.starts_with(['+', '+']) {
+        return Err(PhoneError::CountryMissing);
+    }
+    let number = phonenumber::parse(region, text).map_err(|problem| match problem {
+        phonenumber::ParseError::InvalidCountryCode => PhoneError::NoSuchCountry,
+        _ => PhoneError::NotANumber,
+    })?;
+    if !number.is_valid() {
+        return Err(PhoneError::NotAssigned);
+    }
+    Ok(Phone { e164: number.format().mode(Mode::E164).to_string(), region: region_id(&number), kind: kind(&number) })
+}
+
+/// The region of a number in E.164, as ISO 3166-1 alpha-2; `None` where it is no number or one of no region.
+pub fn region_of(e164: &str) -> Option<String> {
+    if e164.len() > LONGEST || !e164.starts_with('+') {
+        return None;
+    }
+    phonenumber::parse(None, e164).ok().as_ref().and_then(region_id)
+}
+
+/// Longer than any number with all its punctuation, and short enough to be parsed at once.
+const LONGEST: usize = 64;
+
+fn region_id(number: &PhoneNumber) -> Option<String> {
+    number.country().id().map(|id| id.as_ref().to_owned())
+}
+
+fn kind(number: &PhoneNumber) -> PhoneKind {
+    match number.number_type(&DATABASE) {
+        Type::Mobile => PhoneKind::Mobile,
+        Type::FixedLine => PhoneKind::FixedLine,
+        Type::FixedLineOrMobile => PhoneKind::FixedLineOrMobile,
+        _ => PhoneKind::Other,
+    }
+}
