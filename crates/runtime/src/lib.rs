@@ -10,4 +10,5 @@
 
 pub mod clock;
 pub mod log;
+pub mod memory_log;
 pub mod store;
