@@ -1,1 +1,12 @@
-//! Being built.
+//! The decisions, without I/O: folds what happened to a customer into the customer's state and says what to do.
+//!
+//! # Contract
+//! Same campaigns, state, `now` and input give the same state and effects, byte for byte. No I/O, clock, randomness, global, log line
+//! or metric; ordered maps only; ids come from their cause; money is decimal. `now` is the log record's, never a clock's.
+
+pub mod customer;
+pub mod decision;
+pub mod effect;
+pub mod id;
+pub mod input;
+pub mod key;

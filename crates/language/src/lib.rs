@@ -15,5 +15,7 @@
 pub mod phone;
 pub mod time;
 mod value;
+mod words;
 
 pub use value::Value;
+pub use words::{Channel, Class, Delivery};

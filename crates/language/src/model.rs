@@ -9,12 +9,12 @@ mod shop;
 mod source;
 
 pub use campaign::{
-    Again, Campaign, CapsPolicy, Class, Delivery, Each, Exception, Moment, Of, Outside, Over, Restarts, Runs, Send,
+    Again, Campaign, CapsPolicy, Each, Exception, Moment, Of, Outside, Over, Restarts, Runs, Send,
     Sender, Sms, Step, Trigger, TriggerKind, Verb, Wait, WhenFull,
 };
 pub use project::{Problem, Project, Reading, Severity, SourceFile, Sources};
 pub use shop::{
-    Cap, Channel, Keywords, Object, Period, QuietHours, Senders, Shop, SmsSenders, TextByLanguage, for_language,
+    Cap, Keywords, Object, Period, QuietHours, Senders, Shop, SmsSenders, TextByLanguage, for_language,
 };
 pub use source::{
     CustomerNames, EventMapping, HttpForm, HttpSource, Others, Source, TopicFormat, TopicSource,

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::TextByLanguage;
 use crate::condition::Condition;
 use crate::time::{Hours, Span, TimeOfDay};
+use crate::words::{Class, Delivery};
 
 /// A campaign with every default filled in.
 #[derive(Clone, Debug)]
@@ -50,29 +51,6 @@ pub struct Campaign {
     pub caps: CapsPolicy,
     /// What to do after a crash between the hand-over and knowing of it.
     pub delivery: Delivery,
-}
-
-/// What a message is to the customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// An offer or a reminder: needs promotional consent.
-    Promotional,
-    /// About what the customer did or holds: needs transactional or promotional consent.
-    Transactional,
-    /// An answer to the customer's own message of the last 24 hours.
-    Conversational,
-}
-
-impl Class {
-    /// The word that files use.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Class::Promotional => "promotional",
-            Class::Transactional => "transactional",
-            Class::Conversational => "conversational",
-        }
-    }
 }
 
 /// What begins a journey, and what the journey is then about.
@@ -325,13 +303,4 @@ pub enum WhenFull {
     Skip,
     /// It is sent when there is room, unless it expires before.
     Defer,
-}
-
-/// What to do after a crash between the hand-over of a message and knowing of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Never twice, perhaps not at all.
-    AtMostOnce,
-    /// At least once, perhaps twice.
-    AtLeastOnce,
 }

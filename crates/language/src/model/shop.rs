@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Class, Over, Sender, Source};
+use super::{Over, Sender, Source};
 use crate::text::Template;
 use crate::time::{Hours, Span};
+use crate::words::{Channel, Class};
 
 /// A text in each language, by language tag.
 pub type TextByLanguage = BTreeMap<String, Template>;
@@ -110,13 +111,6 @@ pub enum Period {
     Month,
     /// The time up to now.
     Rolling(Span),
-}
-
-/// A way to reach a customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Channel {
-    /// Text messages.
-    Sms,
 }
 
 /// When messages may go out for the law's or courtesy's sake: the complement of the quiet hours, by class. All of a
