@@ -1,0 +1,70 @@
+# Everything that people and CI run. `make help` lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# rustup's own place, for who has just installed it and has not logged in anew.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+CARGO := cargo
+CARTWHEEL := $(CARGO) run --locked --quiet --package cartwheel-cli --bin cartwheel --
+
+.PHONY: help
+help: ## What can be made
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Try
+
+.PHONY: demo
+demo: setup-build ## Play three weeks of a recorded shop in fast-forward; every message, and why others were held back
+	@$(CARTWHEEL) demo
+
+.PHONY: dev
+dev: setup-build ## The four services in one process, without Kafka or Redis, until you stop it
+	@$(CARTWHEEL) dev
+
+##@ Build
+
+.PHONY: setup
+setup: ## Install what building and testing need and this machine lacks (Debian; root or sudo)
+	@scripts/setup.sh test
+
+.PHONY: setup-build
+setup-build:
+	@scripts/setup.sh build
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+##@ Check
+
+.PHONY: test
+test: setup-test ## All tests, those on real Kafka and Redis included
+	$(CARGO) test --workspace --locked --no-fail-fast
+
+# Without what the tests on real servers need, the other tests still run, except in CI.
+.PHONY: setup-test
+setup-test:
+	@scripts/setup.sh test || { code=$$?; [ "$$code" = 2 ] && [ -z "$${CI:-}" ] || exit "$$code"; }
+
+.PHONY: fmt-check
+fmt-check:
+	$(CARGO) fmt --all --check
+
+.PHONY: clippy
+clippy: setup-build ## Lints of the code, warnings are errors
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: docs
+docs: setup-build ## The code's documentation, broken links are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+.PHONY: lint
+lint: fmt-check clippy ## Format and lints
+
+.PHONY: ci
+ci: lint test docs ## All that CI runs
