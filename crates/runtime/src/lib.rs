@@ -8,7 +8,14 @@
 //!
 //! So the same worker runs in production, in `cartwheel dev`, and on one thread under a seeded scheduler.
 
+pub mod admin;
 pub mod clock;
+pub mod config;
+pub mod kafka;
 pub mod log;
+pub mod memory;
 pub mod memory_log;
+pub mod service;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;
