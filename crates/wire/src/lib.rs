@@ -1,1 +1,3 @@
-//! Being built.
+//! What stands on topics and in views, and how it is encoded.
+
+pub mod views;
