@@ -12,6 +12,7 @@
 //! What the language has and this version cannot do yet is refused by name, with its place; it is never ignored.
 //! `schema.json` beside this file describes the whole language to editors; what it refuses is refused here too.
 
+pub mod condition;
 pub mod phone;
 pub mod time;
 mod value;

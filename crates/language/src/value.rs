@@ -117,10 +117,7 @@ impl Value {
             Value::Number(number) => match whole(number.normalize()) {
                 Some(Whole::Signed(whole)) => whole.into(),
                 Some(Whole::Unsigned(whole)) => whole.into(),
-                None => number
-                    .to_f64()
-                    .and_then(serde_json::Number::from_f64)
-                    .map_or_else(|| number.to_string().into(), serde_json::Value::Number),
+                None => nearest_double(*number).into(),
             },
             Value::Text(text) => text.as_str().into(),
             Value::Timestamp(moment) => moment.to_string().into(),
@@ -142,6 +139,18 @@ impl From<serde_json::Value> for Value {
             serde_json::Value::Array(list) => Value::List(list.into_iter().map(Value::from).collect()),
             serde_json::Value::Object(map) => Value::Map(map.into_iter().map(|(name, value)| (name, value.into())).collect()),
         }
+    }
+}
+
+/// The double nearest to a decimal. Decimals of up to fifteen digits come back from it as they were.
+pub(crate) fn nearest_double(number: Decimal) -> f64 {
+    // Both are exact in this range, so one division rounds once. Beyond it the standard library parses the digits.
+    const EXACT_POWERS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+    const EXACT_WHOLE: i128 = 1 << 53;
+    match EXACT_POWERS.get(number.scale() as usize) {
+        #[expect(clippy::cast_precision_loss, reason = "whole numbers up to 2^53 are doubles")]
+        Some(power) if number.mantissa().abs() <= EXACT_WHOLE => number.mantissa() as f64 / power,
+        _ => number.to_string().parse().unwrap_or(f64::NAN),
     }
 }
 
