@@ -15,6 +15,7 @@ pub mod kafka;
 pub mod log;
 pub mod memory;
 pub mod memory_log;
+pub mod partitions;
 pub mod service;
 pub mod shutdown;
 pub mod store;
