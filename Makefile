@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 CARGO := cargo
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := .cache/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARTWHEEL := $(CARGO) run --locked --quiet --package cartwheel-cli --bin cartwheel --
 
 .PHONY: help
@@ -63,8 +65,20 @@ clippy: setup-build ## Lints of the code, warnings are errors
 docs: setup-build ## The code's documentation, broken links are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 
+.PHONY: deny
+deny: $(CARGO_DENY) ## Licences and sources of dependencies
+	$(CARGO_DENY) --locked check bans licenses sources
+
+$(CARGO_DENY):
+	@scripts/setup.sh build
+	$(CARGO) install --quiet --locked --debug --root .cache/tools/cargo-deny-$(CARGO_DENY_VERSION) --version $(CARGO_DENY_VERSION) cargo-deny
+
+.PHONY: docs-check
+docs-check: ## Links, commands, places and tests that documents name
+	@python3 scripts/check-docs.py
+
 .PHONY: lint
-lint: fmt-check clippy ## Format and lints
+lint: fmt-check clippy deny ## Format and lints
 
 .PHONY: ci
 ci: lint test docs ## All that CI runs
