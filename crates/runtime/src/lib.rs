@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod clock;
 pub mod config;
+pub mod installation;
 pub mod kafka;
 pub mod log;
 pub mod memory;
