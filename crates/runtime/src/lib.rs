@@ -17,6 +17,7 @@ pub mod log;
 pub mod memory;
 pub mod memory_log;
 pub mod partitions;
+pub mod redis;
 pub mod service;
 pub mod shutdown;
 pub mod store;
