@@ -1,1 +1,4 @@
-//! Being built.
+//! The edge: turns what shops, shoppers and providers send into records of `cartwheel.events`.
+pub mod convert;
+pub mod refusal;
+pub mod shops;
