@@ -14,6 +14,7 @@
 
 pub mod condition;
 pub mod phone;
+pub mod text;
 pub mod time;
 mod value;
 mod words;
