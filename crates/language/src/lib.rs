@@ -14,6 +14,8 @@
 
 pub mod condition;
 pub mod phone;
+pub mod seal;
+pub mod sms;
 pub mod text;
 pub mod time;
 mod value;

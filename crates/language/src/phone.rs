@@ -122,11 +122,75 @@ fn region_id(number: &PhoneNumber) -> Option<String> {
     number.country().id().map(|id| id.as_ref().to_owned())
 }
 
+/// The kind by the plan of the number's region. The library's own answer leaves out leading zeros, which are part of the
+/// number in Benin, Congo and Côte d'Ivoire.
 fn kind(number: &PhoneNumber) -> PhoneKind {
-    match number.number_type(&DATABASE) {
-        Type::Mobile => PhoneKind::Mobile,
-        Type::FixedLine => PhoneKind::FixedLine,
-        Type::FixedLineOrMobile => PhoneKind::FixedLineOrMobile,
-        _ => PhoneKind::Other,
+    const SERVICES: [Type; 8] =
+        [Type::PremiumRate, Type::TollFree, Type::SharedCost, Type::Voip, Type::PersonalNumber, Type::Pager, Type::Uan, Type::Voicemail];
+    let Some(plan) = number.metadata(&DATABASE) else {
+        return PhoneKind::Other;
+    };
+    let national = number.national().to_string();
+    let is = |kind: Type| plan.descriptors().get(kind).is_some_and(|descriptor| descriptor.is_match(&national));
+    match (is(Type::FixedLine), is(Type::Mobile)) {
+        _ if SERVICES.into_iter().any(is) => PhoneKind::Other,
+        (true, true) => PhoneKind::FixedLineOrMobile,
+        (true, false) => PhoneKind::FixedLine,
+        (false, true) => PhoneKind::Mobile,
+        (false, false) => PhoneKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Case {
+        region: String,
+        e164: String,
+        national: String,
+    }
+
+    #[test]
+    fn the_mobile_numbers_of_all_regions_are_read_in_both_forms() {
+        let cases: Vec<Case> = serde_json::from_str(include_str!("../tests/vectors/e164.json")).unwrap();
+        assert_eq!(cases.len(), 244);
+        for case in &cases {
+            let international = parse(&case.e164, None).unwrap();
+            let national = parse(&case.national, Some(&case.region)).unwrap();
+            assert_eq!(international.e164(), case.e164, "{}", case.region);
+            assert_eq!(national, international, "{}", case.region);
+            assert!(international.takes_sms(), "{}: {international:?}", case.region);
+            let plan = SHARED_PLANS.iter().find(|(region, _)| *region == case.region);
+            let region = plan.map_or(case.region.as_str(), |(_, shares)| shares);
+            assert_eq!(international.region(), Some(region));
+        }
+    }
+
+    /// Regions whose mobile numbers are those of another region as well.
+    const SHARED_PLANS: [(&str, &str); 9] =
+        [("AX", "FI"), ("BL", "GP"), ("CC", "AU"), ("CX", "AU"), ("EH", "MA"), ("IM", "GB"), ("MF", "GP"), ("SJ", "NO"), ("VA", "IT")];
+
+    #[test]
+    fn what_is_no_number_says_why_and_never_which() {
+        for (text, region, problem) in [
+            ("hello", None, PhoneError::NotANumber),
+            ("", None, PhoneError::NotANumber),
+            ("07400 123456", None, PhoneError::CountryMissing),
+            ("07400 123456", Some("XX"), PhoneError::CountryMissing),
+            ("+999 123456", None, PhoneError::NoSuchCountry),
+            ("+44 1", None, PhoneError::NotANumber),
+            ("+44 7400", None, PhoneError::NotAssigned),
+            (&"1".repeat(10_000), Some("GB"), PhoneError::NotANumber),
+        ] {
+            assert_eq!(parse(text, region).unwrap_err(), problem, "{text}");
+        }
+        let phone = parse("+44 7400 123456", None).unwrap();
+        assert!(!format!("{phone:?}").contains("7400"));
+        assert_eq!((phone.region(), phone.kind()), (Some("GB"), PhoneKind::Mobile));
+        assert!(!parse("+44 20 7946 0123", None).unwrap().takes_sms());
     }
 }
