@@ -1,1 +1,10 @@
-fn main() {}
+//! The dispatcher as a process of its own.
+
+use std::process::ExitCode;
+
+use cartwheel_dispatcher::{app, config::Config};
+use cartwheel_runtime::service;
+
+fn main() -> ExitCode {
+    service::main(|config: &Config| &config.telemetry, app::serve)
+}
