@@ -1,1 +1,85 @@
-//! Being built.
+//! Real servers for tests: Apache Kafka from its jars, Redis from the machine, and waiting with a deadline.
+//!
+//! Each server has ports and folders of its own, listens on 127.0.0.1 only, and ends with the test, even with one that is killed.
+//! Where a server cannot be had a test says so and is passed over, unless `CI=true`: then it fails.
+//!
+//! ```no_run
+//! # async fn test() {
+//! use cartwheel_tests::{eventually, kafka, unique};
+//!
+//! let Some(kafka) = kafka() else { return };
+//! let topic = unique("events");
+//! kafka.create_topic(&topic, 4, &[("cleanup.policy", "compact")]).await;
+//! # }
+//! ```
+
+mod kafka;
+mod process;
+mod redis;
+mod wait;
+
+use std::{
+    fmt::Display,
+    io::Write,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+pub use kafka::{Kafka, kafka};
+pub use redis::{Redis, RedisOptions, redis};
+pub use wait::eventually;
+
+/// Why a server cannot be had on this machine.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Missing(String);
+
+impl Missing {
+    fn new(reason: impl Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+/// What a test needs, or none and a line that says that it did not run.
+///
+/// # Panics
+/// If it is missing and `CI=true`.
+pub fn need<T>(what: Result<T, Missing>) -> Option<T> {
+    match what {
+        Ok(there) => Some(there),
+        Err(missing) => {
+            let thread = std::thread::current();
+            let test = thread.name().unwrap_or("a test");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} must run in CI: {missing}");
+            // Not by a macro: the test runner would swallow it.
+            let line = format!("NOT RUN {test}: {missing}\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap_or_default();
+            None
+        }
+    }
+}
+
+/// A name that no other test has used, for topics, groups and prefixes.
+pub fn unique(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Where what is fetched for tests is kept: `CARTWHEEL_TEST_CACHE`, else `.cache` in the repository.
+fn cache() -> PathBuf {
+    std::env::var_os("CARTWHEEL_TEST_CACHE").map_or_else(|| root().join(".cache"), PathBuf::from)
+}
+
+/// A port of 127.0.0.1 that nobody listens on.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> Result<u16, Missing> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| Missing::new(format!("no free port: {error}")))?;
+    listener.local_addr().map(|address| address.port()).map_err(Missing::new)
+}

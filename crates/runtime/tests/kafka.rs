@@ -1,0 +1,256 @@
+//! The log, groups and topics on real Kafka.
+
+mod support;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use cartwheel_runtime::{
+    clock::{Clock, VirtualClock},
+    kafka::{GroupConfig, Kafka, KafkaConfig, KafkaLog, Membership, Ownership, Profile, Setting, TopicSpec},
+    log::{Bounds, From, Log, LogError, Partition, Positions},
+};
+use cartwheel_tests::{eventually, kafka, need, unique};
+use support::{PATIENCE, change, marked, numbered, outgoing, read, text};
+
+fn cluster(node: &cartwheel_tests::Kafka) -> Kafka {
+    Kafka::new(KafkaConfig { profile: Profile::Development, ..KafkaConfig::at(node.bootstrap()) })
+}
+
+fn log(node: &cartwheel_tests::Kafka) -> KafkaLog {
+    cluster(node).log(Clock::system()).unwrap()
+}
+
+#[tokio::test]
+async fn what_one_process_appended_another_reads() {
+    let Some(node) = kafka() else { return };
+    let topic = unique("events");
+    node.create_topic(&topic, 3, &[]).await;
+    let first = log(node);
+    first.answers().await.unwrap();
+    assert_eq!(first.append(numbered(&topic, 2, 0..3)).await.unwrap(), [0, 1, 2]);
+    drop(first);
+
+    let second = log(node);
+    let mut reader = second.open(&topic, 2, From::Offset(1)).await.unwrap();
+    let records = read(reader.as_mut(), 2).await;
+    assert_eq!(records.iter().map(text).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(records[0].headers, outgoing(&topic, 2, "").headers);
+    assert_eq!(second.append(numbered(&topic, 2, 3..4)).await.unwrap(), [3]);
+    assert_eq!(text(&read(reader.as_mut(), 1).await[0]), "3");
+    assert_eq!(second.ends(&topic).await.unwrap(), [0, 0, 4]);
+    assert_eq!(second.partitions(&topic).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_reader_begins_at_the_first_record_of_a_moment() {
+    let Some(node) = kafka() else { return };
+    let topic = unique("events");
+    node.create_topic(&topic, 1, &[("message.timestamp.after.max.ms", "9223372036854775807")]).await;
+    let clock = VirtualClock::starting_at("2031-01-01T00:00:00Z".parse().unwrap());
+    let log = cluster(node).log(clock.clock()).unwrap();
+    log.append(numbered(&topic, 0, 0..2)).await.unwrap();
+    let noon = "2031-01-01T12:00:00Z".parse().unwrap();
+    clock.jump_to(noon);
+    log.append(numbered(&topic, 0, 2..3)).await.unwrap();
+    for (moment, position) in [("2031-01-01T00:00:00Z", 0), ("2031-01-01T11:59:59.9999Z", 2), ("2031-01-02T00:00:00Z", 3)] {
+        let reader = log.open(&topic, 0, From::Time(moment.parse().unwrap())).await.unwrap();
+        assert_eq!(reader.position(), position, "from {moment}");
+    }
+}
+
+#[tokio::test]
+async fn what_retention_has_passed_is_out_of_range_and_never_reset() {
+    let Some(node) = kafka() else { return };
+    let topic = unique("events");
+    node.create_topic(&topic, 1, &[]).await;
+    let log = log(node);
+    log.append(numbered(&topic, 0, 0..10)).await.unwrap();
+    let mut overtaken = log.open(&topic, 0, From::Offset(10)).await.unwrap();
+    assert!(overtaken.read(1, Duration::ZERO).await.unwrap().is_empty());
+    node.delete_records(&topic, 0, 7).await;
+    assert_eq!(log.bounds(&topic, 0).await.unwrap(), Bounds { start: 7, end: 10 });
+    let passed = log.open(&topic, 0, From::Offset(6)).await.map(|_| ());
+    assert!(matches!(passed, Err(LogError::OutOfRange { wanted: 6, bounds: Bounds { start: 7, end: 10 }, .. })), "{passed:?}");
+    let mut reader = log.open(&topic, 0, From::Start).await.unwrap();
+    assert_eq!(reader.position(), 7);
+    assert_eq!(text(&read(reader.as_mut(), 1).await[0]), "7");
+    // One that stands within the log goes on.
+    log.append(numbered(&topic, 0, 10..11)).await.unwrap();
+    assert_eq!(text(&read(overtaken.as_mut(), 1).await[0]), "10");
+}
+
+#[tokio::test]
+async fn a_reader_that_retention_overtakes_is_told() {
+    let Some(node) = kafka() else { return };
+    let (topic, other) = (unique("events"), unique("events"));
+    node.create_topic(&topic, 1, &[]).await;
+    node.create_topic(&other, 1, &[]).await;
+    let log = log(node);
+    // More than the reader's queue and librdkafka's take, so that its next fetch is for what is gone.
+    for start in (0..40_000).step_by(4_000) {
+        log.append(numbered(&topic, 0, start..start + 4_000)).await.unwrap();
+    }
+    let mut reader = log.open(&topic, 0, From::Start).await.unwrap();
+    let mut neighbour = log.open(&other, 0, From::Start).await.unwrap();
+    read(reader.as_mut(), 1).await;
+    node.delete_records(&topic, 0, 39_999).await;
+    let told = loop {
+        match reader.read(1_000, PATIENCE).await {
+            Ok(records) => assert!(!records.is_empty(), "neither records nor an error came"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(told, LogError::OutOfRange { bounds: Bounds { start: 39_999, end: 40_000 }, .. }), "{told:?}");
+    log.append(numbered(&other, 0, 0..1)).await.unwrap();
+    assert_eq!(text(&read(neighbour.as_mut(), 1).await[0]), "0");
+}
+
+#[tokio::test]
+async fn p03_a_broker_that_is_killed_and_comes_back_loses_nothing_and_doubles_nothing() {
+    let Some(mut node) = need(cartwheel_tests::Kafka::start()) else { return };
+    const COUNT: u64 = 6_000;
+    let topic = unique("events");
+    node.create_topic(&topic, 2, &[]).await;
+    let log = Arc::new(log(&node));
+    let mut reader = log.open(&topic, 0, From::Start).await.unwrap();
+    let writer = tokio::spawn({
+        let (log, topic) = (log.clone(), topic.clone());
+        async move {
+            // Several batches in flight, as a service with many partitions has.
+            let mut batches = futures::stream::FuturesOrdered::new();
+            for start in (0..COUNT).step_by(50) {
+                batches.push_back(log.append(numbered(&topic, 0, start..start + 50)));
+                if batches.len() >= 8 {
+                    futures::StreamExt::next(&mut batches).await.unwrap().unwrap();
+                }
+            }
+            while let Some(appended) = futures::StreamExt::next(&mut batches).await {
+                appended.unwrap();
+            }
+        }
+    });
+    read(reader.as_mut(), 500).await;
+    node.kill();
+    assert!(!writer.is_finished(), "the writer was too fast to be interrupted");
+    node.restart().unwrap();
+    let rest = read(reader.as_mut(), COUNT as usize - 500).await;
+    assert!(rest.iter().zip(500..).all(|(record, number)| text(record) == number.to_string()), "a record is lost, doubled or displaced");
+    tokio::time::timeout(PATIENCE, writer).await.expect("the writer did not end").unwrap();
+    assert_eq!(log.bounds(&topic, 0).await.unwrap().end, COUNT);
+}
+
+/// Takes changes until this member owns `count` partitions; hands in at once what is revoked.
+async fn own(member: &mut Membership, owned: &mut BTreeSet<Partition>, count: usize) {
+    while owned.len() != count {
+        match change(member).await {
+            Ownership::Assigned(partitions) => owned.extend(partitions),
+            Ownership::Revoked(partitions, _) | Ownership::Lost(partitions) => owned.retain(|partition| !partitions.contains(partition)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_members_share_the_partitions_and_what_one_hands_in_the_other_goes_on_with() {
+    let Some(node) = kafka() else { return };
+    let (topic, other, group) = (unique("sends"), unique("sends"), unique("group"));
+    node.create_topic(&topic, 4, &[]).await;
+    node.create_topic(&other, 4, &[]).await;
+    let cluster = cluster(node);
+    let config = GroupConfig::new(&group, &topic);
+    let mut first = cluster.join(config.clone()).unwrap();
+    let (mut owned_first, mut owned_second) = (BTreeSet::new(), BTreeSet::new());
+    own(&mut first, &mut owned_first, 4).await;
+
+    let mut second = cluster.join(config).unwrap();
+    let Ownership::Revoked(going, handover) = change(&mut first).await else { panic!("nothing was revoked") };
+    assert_eq!(going.len(), 2, "a move takes half, not all");
+    let moved = going[0];
+    // The number is what is owned: marks for both topics' partitions of it are kept.
+    first.positions().mark(&topic, moved, 11);
+    first.positions().mark(&other, moved, 12);
+    drop(handover);
+    owned_first.retain(|partition| !going.contains(partition));
+    own(&mut second, &mut owned_second, 2).await;
+    assert_eq!(owned_second, going.into_iter().collect());
+    assert_eq!(second.positions().marked(&topic, moved).await.unwrap(), Some(11));
+    assert_eq!(second.positions().marked(&other, moved).await.unwrap(), Some(12));
+
+    // A mark that comes late, from the former owner, is dropped.
+    second.positions().mark(&topic, moved, 20);
+    first.positions().mark(&topic, moved, 15);
+    let watcher = cluster.positions(&group).unwrap();
+    marked(&watcher, &topic, moved, 20).await;
+    first.positions().mark(&topic, *owned_first.first().unwrap(), 30);
+    marked(&watcher, &topic, *owned_first.first().unwrap(), 30).await;
+    assert_eq!(watcher.marked(&topic, moved).await.unwrap(), Some(20));
+
+    drop(first);
+    own(&mut second, &mut owned_second, 4).await;
+}
+
+#[tokio::test]
+async fn a_revocation_waits_for_the_owner_but_not_for_ever() {
+    let Some(node) = kafka() else { return };
+    let (topic, group) = (unique("sends"), unique("group"));
+    node.create_topic(&topic, 2, &[]).await;
+    let config = GroupConfig { handover_patience: Duration::from_millis(500), ..GroupConfig::new(&group, &topic) };
+    let mut first = cluster(node).join(config.clone()).unwrap();
+    own(&mut first, &mut BTreeSet::new(), 2).await;
+    let mut second = cluster(node).join(config).unwrap();
+    let Ownership::Revoked(_, _kept) = change(&mut first).await else { panic!("nothing was revoked") };
+    own(&mut second, &mut BTreeSet::new(), 1).await;
+}
+
+#[tokio::test]
+async fn topics_are_created_once_and_read_back() {
+    let Some(node) = kafka() else { return };
+    let topics = cluster(node).topics();
+    let spec = |name: &str, partitions| TopicSpec {
+        name: name.to_owned(),
+        partitions,
+        replication: 3,
+        settings: vec![
+            Setting::is("cleanup.policy", "compact,delete"),
+            Setting::is("message.timestamp.type", "LogAppendTime"),
+            Setting::at_least("retention.ms", 604_800_000),
+            Setting::at_least("min.insync.replicas", 2),
+        ],
+    };
+    let (right, wrong, missing) = (unique("right"), unique("wrong"), unique("missing"));
+    assert_eq!(topics.create(&[spec(&right, 4)]).await.unwrap(), [right.as_str()]);
+    assert!(topics.create(&[spec(&right, 4)]).await.unwrap().is_empty(), "a topic that is there is left alone");
+    eventually("the topic", || async {
+        let findings = topics.check(&[spec(&right, 4)]).await.map_err(|error| error.to_string())?;
+        if findings.is_empty() { Ok(()) } else { Err(format!("{findings:?}")) }
+    })
+    .await;
+
+    node.create_topic(&wrong, 3, &[("cleanup.policy", "delete"), ("retention.ms", "1000")]).await;
+    let found: BTreeSet<(String, String)> = eventually("the findings", || async {
+        let findings = topics.check(&[spec(&right, 4), spec(&wrong, 4), spec(&missing, 4)]).await.map_err(|error| error.to_string())?;
+        let found: BTreeSet<_> = findings.into_iter().map(|finding| (finding.topic, finding.setting)).collect();
+        if found.contains(&(wrong.clone(), "topic".to_owned())) { Err("the new topic is not known yet".to_owned()) } else { Ok(found) }
+    })
+    .await;
+    let expected = [
+        (&wrong, "partitions"),
+        (&wrong, "cleanup.policy"),
+        (&wrong, "message.timestamp.type"),
+        (&wrong, "retention.ms"),
+        (&missing, "topic"),
+    ];
+    assert_eq!(found, expected.map(|(topic, setting)| (topic.clone(), setting.to_owned())).into());
+
+    let production = Kafka::new(KafkaConfig { assume: vec!["min.insync.replicas".to_owned()], ..KafkaConfig::at(node.bootstrap()) });
+    let findings = production.topics().check(&[spec(&right, 4)]).await.unwrap();
+    let found: Vec<&str> = findings.iter().map(|finding| finding.setting.as_str()).collect();
+    assert_eq!(found, ["replicas"], "one replica is refused in production, what is assumed is not asked");
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_away_is_said_to_be() {
+    let port = cartwheel_tests::free_port().unwrap();
+    let log = Kafka::new(KafkaConfig::at(format!("127.0.0.1:{port}"))).log(Clock::system()).unwrap();
+    let away = log.answers().await;
+    assert!(matches!(&away, Err(LogError::Unavailable(reason)) if reason.contains(&port.to_string())), "{away:?}");
+}
