@@ -12,14 +12,28 @@
 //! What the language has and this version cannot do yet is refused by name, with its place; it is never ignored.
 //! `schema.json` beside this file describes the whole language to editors; what it refuses is refused here too.
 
+mod check;
 pub mod condition;
+mod findings;
+mod model;
 pub mod phone;
+mod plan;
+mod project;
+mod read;
+mod resolve;
 pub mod seal;
+mod sentence;
+mod show;
 pub mod sms;
 pub mod text;
 pub mod time;
 mod value;
 mod words;
+mod yaml;
 
+pub use model::*;
+pub use project::read;
+pub use sentence::sentence;
+pub use show::show;
 pub use value::Value;
 pub use words::{Channel, Class, Delivery};

@@ -9,13 +9,9 @@ mod shop;
 mod source;
 
 pub use campaign::{
-    Again, Campaign, CapsPolicy, Each, Exception, Moment, Of, Outside, Over, Restarts, Runs, Send,
-    Sender, Sms, Step, Trigger, TriggerKind, Verb, Wait, WhenFull,
+    Again, Campaign, CapsPolicy, Each, Exception, Moment, Of, Outside, Over, Restarts, Runs, Send, Sender, Sms, Step, Trigger, TriggerKind,
+    Verb, Wait, WhenFull,
 };
 pub use project::{Problem, Project, Reading, Severity, SourceFile, Sources};
-pub use shop::{
-    Cap, Keywords, Object, Period, QuietHours, Senders, Shop, SmsSenders, TextByLanguage, for_language,
-};
-pub use source::{
-    CustomerNames, EventMapping, HttpForm, HttpSource, Others, Source, TopicFormat, TopicSource,
-};
+pub use shop::{Cap, Keywords, Object, Period, QuietHours, Senders, Shop, SmsSenders, TextByLanguage, for_language};
+pub use source::{CustomerNames, EventMapping, HttpForm, HttpSource, Others, Source, TopicFormat, TopicSource};

@@ -74,6 +74,16 @@ pub enum TriggerKind {
     },
 }
 
+impl TriggerKind {
+    /// The names of the events that it listens to.
+    #[must_use]
+    pub fn events(&self) -> &[String] {
+        match self {
+            TriggerKind::Event { names } => names,
+        }
+    }
+}
+
 /// What one journey is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Each {
@@ -217,9 +227,7 @@ impl Sms {
     /// Who sends to a number of this country (ISO 3166 code).
     #[must_use]
     pub fn sender_to(&self, country: Option<&str>) -> &Sender {
-        country
-            .and_then(|code| self.countries.get(code))
-            .unwrap_or(&self.sender)
+        country.and_then(|code| self.countries.get(code)).unwrap_or(&self.sender)
     }
 }
 
@@ -238,9 +246,7 @@ impl Sender {
     pub fn receives(&self) -> bool {
         self.from.as_deref().is_some_and(|from| {
             from.chars().any(|letter| letter.is_ascii_digit())
-                && from.chars().all(|letter| {
-                    letter.is_ascii_digit() || matches!(letter, '+' | ' ' | '-' | '(' | ')')
-                })
+                && from.chars().all(|letter| letter.is_ascii_digit() || matches!(letter, '+' | ' ' | '-' | '(' | ')'))
         })
     }
 }

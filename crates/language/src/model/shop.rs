@@ -14,11 +14,7 @@ pub type TextByLanguage = BTreeMap<String, Template>;
 ///
 /// Returns the language taken with it, because dates and plurals follow the text.
 #[must_use]
-pub fn for_language<'a, T>(
-    texts: &'a BTreeMap<String, T>,
-    language: Option<&str>,
-    fallback: &str,
-) -> Option<(&'a str, &'a T)> {
+pub fn for_language<'a, T>(texts: &'a BTreeMap<String, T>, language: Option<&str>, fallback: &str) -> Option<(&'a str, &'a T)> {
     let mut wanted = language;
     while let Some(tag) = wanted {
         if let Some((found, text)) = texts.get_key_value(tag) {
@@ -26,9 +22,7 @@ pub fn for_language<'a, T>(
         }
         wanted = tag.rsplit_once('-').map(|(base, _)| base);
     }
-    texts
-        .get_key_value(fallback)
-        .map(|(found, text)| (found.as_str(), text))
+    texts.get_key_value(fallback).map(|(found, text)| (found.as_str(), text))
 }
 
 /// A shop.

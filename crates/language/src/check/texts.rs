@@ -1,0 +1,135 @@
+//! Texts: languages, and every name in them.
+
+use super::Subject;
+use super::known::{Known, Roots, Scope, TEXTS, spelled, steps};
+use crate::findings::{FileFindings, did_you_mean, listed};
+use crate::model::{Each, Shop, for_language};
+use crate::read::{PlacedTemplate, PlacedTexts, ShopDraft};
+use crate::resolve;
+
+/// Checks the texts of a campaign.
+pub(super) fn check(subject: &Subject<'_>, file: &mut FileFindings<'_>) {
+    let draft = subject.draft;
+    let shop = &subject.shop.shop;
+    let Some(texts) = draft.send.as_ref().and_then(|send| send.text.as_ref()) else { return };
+    languages(texts, shop, file);
+    let begun: Vec<&str> = draft.triggers.iter().flat_map(|trigger| &trigger.events).map(|event| event.value.as_str()).collect();
+    let about: Vec<Each> = draft.triggers.iter().map(|trigger| resolve::each(trigger, shop)).collect();
+    let scope = Scope { roots: TEXTS, shop, plan: subject.plan, events: &begun, triggers: &begun, about: &about };
+    for (language, text) in &texts.texts {
+        one(text, language, &scope, file);
+    }
+}
+
+/// Checks the shop's opt-out line.
+pub(super) fn footer(footer: &PlacedTexts, draft: &ShopDraft, roots: Roots, file: &mut FileFindings<'_>) {
+    languages(footer, &draft.shop, file);
+    let scope = Scope { roots, shop: &draft.shop, plan: None, events: &[], triggers: &[], about: &[] };
+    for (language, text) in &footer.texts {
+        one(text, language, &scope, file);
+    }
+}
+
+fn languages(texts: &PlacedTexts, shop: &Shop, file: &mut FileFindings<'_>) {
+    let fallback = shop.fallback_language();
+    if !texts.texts.is_empty() && !texts.texts.contains_key(fallback) {
+        file.wrong(texts.place, format!("language {fallback} is missing; it is the shop's fallback"));
+        return;
+    }
+    let missing: Vec<&str> =
+        shop.languages.iter().map(String::as_str).filter(|language| for_language(&texts.texts, Some(language), "").is_none()).collect();
+    if !texts.texts.is_empty() && !missing.is_empty() {
+        let message = format!("no text in {}; customers of these languages read {fallback}", missing.join(", "));
+        file.doubt(texts.place, message);
+    }
+    for (language, text) in &texts.texts {
+        let of_shop = shop.languages.iter().any(|known| known == language || known.split('-').next() == Some(language));
+        if !of_shop {
+            file.doubt(text.text.place, format!("language {language} is none of the shop's `languages`"));
+        }
+    }
+}
+
+fn one(placed: &PlacedTemplate, language: &str, scope: &Scope<'_>, file: &mut FileFindings<'_>) {
+    for variable in placed.template.variables() {
+        let place = placed.text.place_of(variable.offset);
+        let steps = steps(&variable.path);
+        if steps == ["opt_out"] {
+            if scope.shop.links_domain.is_none() {
+                file.wrong(place, "`opt_out` needs `links: { domain: ... }` in shop.yaml, the domain that answers it");
+            }
+            continue;
+        }
+        match scope.known(&steps) {
+            Known::No(message) => file.wrong(place, message),
+            Known::NotYet(what) => file.not_yet(place, &what),
+            Known::CanBeMissing if !variable.guarded => {
+                let name = spelled(&steps);
+                let message = format!(
+                    "`{name}` can be missing (language {language}); add `| default('...')` or \
+                     `{{% if {name} is defined %}}`"
+                );
+                file.wrong(place, message);
+            }
+            _ => {}
+        }
+    }
+    for (offset, page) in pages(&placed.text.value) {
+        if !scope.shop.pages.contains_key(page) {
+            let known = scope.shop.pages.keys().map(String::as_str);
+            let hint = did_you_mean(page, known.clone());
+            let hint = match (hint.is_empty(), scope.shop.pages.is_empty()) {
+                (false, _) => hint,
+                (true, false) => format!("; it has {}", listed(known, "and")),
+                (true, true) => "; it has none".to_owned(),
+            };
+            file.wrong(placed.text.place_of(offset), format!("no page `{page}` in shop.yaml{hint}"));
+        }
+    }
+    dates(placed, scope, file);
+}
+
+/// The pages that a text names, each with its offset in characters.
+fn pages(source: &str) -> Vec<(usize, &str)> {
+    called(source, "page(").filter_map(|(offset, rest)| Some((offset, quoted(rest)?))).collect()
+}
+
+/// What follows each mention of a word, and the offset of the mention in characters.
+fn called<'a>(source: &'a str, word: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    source.match_indices(word).filter_map(move |(at, _)| {
+        let before = source[..at].chars().next_back();
+        let alone = !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == '.');
+        alone.then(|| (source[..at].chars().count(), &source[at + word.len()..]))
+    })
+}
+
+/// The text in quotes that something begins with.
+fn quoted(rest: &str) -> Option<&str> {
+    let rest = rest.trim_start();
+    let quote = rest.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
+    rest[1..].split_once(quote).map(|(inside, _)| inside)
+}
+
+/// `event.held_until | date` needs a date.
+fn dates(placed: &PlacedTemplate, scope: &Scope<'_>, file: &mut FileFindings<'_>) {
+    let source = &placed.text.value;
+    for variable in placed.template.variables() {
+        let steps = steps(&variable.path);
+        let Some(property) = scope.property(&steps) else { continue };
+        let name = spelled(&steps);
+        for (at, _) in source.match_indices(&name) {
+            let rest = source[at + name.len()..].trim_start();
+            let filter = rest.strip_prefix('|').map(|rest| rest.trim_start());
+            let filter = filter.map(|rest| rest.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default());
+            let plan = scope.plan.map_or("the tracking plan", |plan| plan.name.as_str());
+            let kind = property.kind();
+            let needs = match filter {
+                Some("date" | "time" | "weekday") if !kind.may_be_date() => "a date",
+                Some("money" | "plural") if !kind.may_be_number() => "a number",
+                _ => continue,
+            };
+            let place = placed.text.place_of(source[..at].chars().count());
+            file.wrong(place, format!("`{name}` is {} in {plan}; {needs} is needed", kind.words()));
+        }
+    }
+}
