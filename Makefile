@@ -46,7 +46,7 @@ fmt: ## Format the code
 
 .PHONY: test
 test: setup-test ## All tests, those on real Kafka and Redis included
-	$(CARGO) test --workspace --locked --no-fail-fast
+	@scripts/test.sh
 
 # Without what the tests on real servers need, the other tests still run, except in CI.
 .PHONY: setup-test
@@ -81,4 +81,4 @@ docs-check: ## Links, commands, places and tests that documents name
 lint: fmt-check clippy deny ## Format and lints
 
 .PHONY: ci
-ci: lint test docs ## All that CI runs
+ci: lint docs test ## All that CI runs
