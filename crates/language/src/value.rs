@@ -103,9 +103,13 @@ impl Value {
     }
 
     /// The number that a double stands for, written as shortly as tells it apart (`0.1`, not
-    /// `0.1000000000000000055`). A double that is no number, or too large or too fine for a decimal, is kept as the
+    /// `0.1000000000000000055`); a whole one exactly. A double that is no number, or too large or too fine for a decimal, is kept as the
     /// text of its spelling.
     pub fn from_f64(number: f64) -> Value {
+        #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
+        if number.fract() == 0.0 && number.abs() < 9.2e18 {
+            return Value::from(number as i64);
+        }
         spelled(&format!("{number:?}"))
     }
 

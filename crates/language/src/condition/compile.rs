@@ -8,7 +8,7 @@ use cel::common::types::{CelDouble, CelString};
 use cel::{Context, IdedExpr};
 
 use super::bounds::{DEEPEST, DEEPEST_SOURCE, LONGEST_LIST, LONGEST_NESTED_LIST, LONGEST_SOURCE, MOST_NESTED_LISTS, PARSER_STACK};
-use super::functions::{EACH, ENVIRONMENT, FUNCTIONS, WHOLE_RESULTS};
+use super::functions::{EACH, ENVIRONMENT, FUNCTIONS, QUOTIENT, REMAINDER, WHOLE_RESULTS};
 use super::problem::{self, ConditionError};
 
 /// Something that a condition looks at.
@@ -60,13 +60,18 @@ pub(super) enum Slot {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Reference {
     pub(super) root: String,
-    pub(super) below: String,
+    pub(super) fields: Vec<String>,
 }
 
 impl Reference {
     pub(super) fn path(&self) -> String {
-        if self.below.is_empty() { self.root.clone() } else { format!("{}.{}", self.root, self.below) }
+        path_of(&self.root, &self.fields)
     }
+}
+
+fn path_of(root: &str, fields: &[String]) -> String {
+    let names = std::iter::once(root).chain(fields.iter().map(String::as_str));
+    names.collect::<Vec<_>>().join(".")
 }
 
 /// The identifier of a slot. No source can contain one: `@` is no letter of CEL.
@@ -95,9 +100,13 @@ pub(super) fn compile(source: &str) -> Result<Compiled, ConditionError> {
     Ok(Compiled { source: source.to_owned(), expression, slots, paths, counts, spelled })
 }
 
-/// Parses on a stack of its own, because the parser calls itself for every bracket, many frames deep.
+/// Parses on a stack of its own, because the parser calls itself for every bracket, many frames deep. Names may stand in
+/// backticks, for properties such as Order ID.
 fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), ConditionError> {
-    let parse = || ENVIRONMENT.parser().parse_with_source_info(source);
+    let parse = || {
+        let parser = ENVIRONMENT.parser().enable_ident_escape_syntax(true);
+        parser.parse_with_source_info(source)
+    };
     let parsed = std::thread::scope(|scope| {
         let aside = std::thread::Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, parse);
         let aside = aside.map_err(|problem| format!("no memory to parse it: {problem}"))?;
@@ -115,7 +124,8 @@ pub(super) fn refuse_what_is_no_condition(compiled: &Compiled) -> Result<(), Con
         operators::ADD,
         operators::SUBSTRACT,
         operators::MULTIPLY,
-        operators::DIVIDE,
+        QUOTIENT,
+        REMAINDER,
         operators::NEGATE,
         "double",
         "string",
@@ -227,18 +237,16 @@ impl<'a> Loader<'a> {
     fn load_names(&mut self, node: &mut IdedExpr, names: Names, bound: &[Bound]) {
         let Names { root, fields, tests } = names;
         let offset = self.offset(root_id(node));
-        let below = fields.join(".");
         if let Some((_, runs_over)) = bound.iter().rev().find(|(name, _)| *name == root) {
             if let Some(list) = runs_over {
-                let path = if below.is_empty() { format!("{list}[]") } else { format!("{list}[].{below}") };
-                self.note(path, offset, tests);
+                self.note(path_of(&format!("{list}[]"), &fields), offset, tests);
             }
             return;
         }
         if TYPES.contains(&root.as_str()) {
             return;
         }
-        let reference = Reference { root: root.trim_start_matches('.').to_owned(), below };
+        let reference = Reference { root: root.trim_start_matches('.').to_owned(), fields };
         self.note(reference.path(), offset, tests);
         let slot = if tests { Slot::Has(reference) } else { Slot::Value(reference) };
         self.replace_by_slot(node, slot);
@@ -300,7 +308,7 @@ impl<'a> Loader<'a> {
             Some((_, runs_over)) => format!("{}[]", runs_over.as_ref()?),
             None => root,
         };
-        Some(std::iter::once(root).chain(fields).collect::<Vec<_>>().join("."))
+        Some(path_of(&root, &fields))
     }
 
     fn load_call(&mut self, node: &mut IdedExpr, bound: &mut Vec<Bound>, place: Place) -> Result<(), ConditionError> {
@@ -324,14 +332,11 @@ impl<'a> Loader<'a> {
             self.load(target, bound, place.deeper())?;
         }
         function.args.iter_mut().try_for_each(|argument| self.load(argument, bound, place.deeper()))?;
-        if name == operators::MODULO {
-            // A remainder is of whole numbers only.
-            for argument in &mut function.args {
-                *argument = call("int", vec![std::mem::take(argument)]);
-            }
-            *node = call("double", vec![std::mem::take(node)]);
-        } else if WHOLE_RESULTS.contains(&name.as_str()) {
-            *node = call("double", vec![std::mem::take(node)]);
+        match name.as_str() {
+            operators::DIVIDE => function.func_name = QUOTIENT.to_owned(),
+            operators::MODULO => function.func_name = REMAINDER.to_owned(),
+            name if WHOLE_RESULTS.contains(&name) => *node = call("double", vec![std::mem::take(node)]),
+            _ => {}
         }
         Ok(())
     }

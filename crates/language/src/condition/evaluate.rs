@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 
 use super::compile::{Compiled, Reference, Slot};
 use super::convert;
-use super::functions::{EACH, ENVIRONMENT};
+use super::functions::{EACH, ENVIRONMENT, QUOTIENT, REMAINDER};
 use super::{Data, Verdict};
 use crate::Value;
 
@@ -85,7 +85,7 @@ pub(super) fn observed(compiled: &Compiled, data: &dyn Data) -> BTreeMap<String,
 
 fn harmless(compiled: &Compiled, reference: &Reference, value: &Value) -> Option<Value> {
     let personal = |part: &str| PERSONAL.iter().any(|word| part.to_lowercase().contains(word));
-    if !SHOWN.contains(&reference.root.as_str()) || reference.below.split('.').any(personal) {
+    if !SHOWN.contains(&reference.root.as_str()) || reference.fields.iter().any(|field| personal(field)) {
         return None;
     }
     match value {
@@ -124,7 +124,12 @@ impl<'d> Slots<'d> {
             Slot::Value(other) | Slot::Has(other) => other.root == reference.root,
             Slot::Count(_) => false,
         })?;
-        self.roots.0[first].get_or_init(|| self.data.value(&reference.root)).as_deref()?.at(&reference.below)
+        let root = self.roots.0[first].get_or_init(|| self.data.value(&reference.root));
+        let found = reference.fields.iter().try_fold(root.as_deref()?, |value, field| match value {
+            Value::Map(map) => map.get(field),
+            _ => None,
+        });
+        found.filter(|value| !value.is_null())
     }
 
     fn convert(&self, slot: &Slot) -> Option<Box<dyn Val + 'd>> {
@@ -233,6 +238,8 @@ fn kind_name(cel: &str) -> &str {
 /// `_>_` is `>`.
 fn plain(operator: &str) -> &str {
     match operator {
+        QUOTIENT => "/",
+        REMAINDER => "%",
         "_[_]" => "[ ]",
         "_._" => ".",
         "add" => "+",

@@ -12,6 +12,12 @@ use chrono::{DateTime, TimeDelta};
 /// the list's length and turns a map into the list of its keys in order, which CEL leaves to chance.
 pub(super) const EACH: &str = "@each";
 
+/// What `/` becomes after loading: doubles divided by nought would give infinity, which would make conditions true.
+pub(super) const QUOTIENT: &str = "@quotient";
+
+/// What `%` becomes after loading: CEL has no remainder of doubles.
+pub(super) const REMAINDER: &str = "@remainder";
+
 /// Functions that may be called by name, for hints on misspelled ones.
 pub(super) const FUNCTIONS: &[&str] = &[
     "all",
@@ -93,7 +99,28 @@ fn declare(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload("hours", "hours_double", vec![DOUBLE_TYPE], |arguments| span(&arguments, "hours", 3_600.0))?;
     env.add_overload("hundredths", "hundredths_double", vec![DOUBLE_TYPE], hundredths)?;
     env.add_overload("timestamp", "double_to_timestamp", vec![DOUBLE_TYPE], timestamp)?;
+    env.add_overload(QUOTIENT, "quotient_double", vec![DOUBLE_TYPE, DOUBLE_TYPE], quotient)?;
+    env.add_overload(REMAINDER, "remainder_double", vec![DOUBLE_TYPE, DOUBLE_TYPE], remainder)?;
     env.add_overload(EACH, "each_dyn", vec![DYN_TYPE, DOUBLE_TYPE], each)
+}
+
+fn quotient<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    match number(&arguments, 1) {
+        0.0 => Err(ExecutionError::DivisionByZero(cel::Value::Null)),
+        divisor => Ok(CowVal::owned(CelDouble::from(number(&arguments, 0) / divisor))),
+    }
+}
+
+/// Of whole numbers, with the sign of the first, as in CEL.
+fn remainder<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let (number, divisor) = (number(&arguments, 0), number(&arguments, 1));
+    if number.fract() != 0.0 || divisor.fract() != 0.0 {
+        return Err(ExecutionError::function_error("%", "the numbers are not whole"));
+    }
+    match divisor {
+        0.0 => Err(ExecutionError::RemainderByZero(cel::Value::Null)),
+        divisor => Ok(CowVal::owned(CelDouble::from(number % divisor))),
+    }
 }
 
 fn number(arguments: &[CowVal<'_, '_>], position: usize) -> f64 {

@@ -19,6 +19,8 @@
 
 mod bounds;
 mod compile;
+#[cfg(test)]
+mod conformance_tests;
 mod convert;
 mod evaluate;
 mod expression;

@@ -56,7 +56,7 @@ fn shop() -> Sample {
     let shop = Sample::new(json!({
         "event": {
             "total": 100, "price": 36, "old_price": 40, "currency": "USD", "gone": null, "at": "2026-12-24T09:00:00Z",
-            "products": [{"category": "phones", "price": 199.99}, {"category": "cases"}], "name": "Ivan",
+            "products": [{"category": "phones", "price": 199.99}, {"category": "cases"}], "name": "Ivan", "Order ID": 7, "a.b": 8,
             "extras": {"b": 1, "a": 2, "c": 3},
         },
         "customer": {"level": "gold", "segments": ["vip", "active"], "consent": {"sms": "promotional"}, "email": "i@x.example"},
@@ -90,12 +90,13 @@ fn the_conditions_of_the_language_hold() {
         "count('Order Completed', days(30)) > 1 && count('any interaction') == 7",
         "now - timestamp(event.at) <= hours(1) && now - timestamp(event.at) > hours(0.5)",
         "now - orders.last_at == days(4)",
-        "orders.count % 2 == 1 && 7 / 2 == 3.5",
+        "orders.count % 2 == 1 && 7 / 2 == 3.5 && -7 % 3 == -1",
         "event.products.filter(p, has(p.price)).map(p, p.price)[0] == 199.99",
         "event.extras.map(key, key) == ['a', 'b', 'c']",
         "{'c': 1, 'a': 2, 'b': 3}.map(key, key) == ['a', 'b', 'c']",
         "cart.value > 20 || orders.count == 1",
         "now.getFullYear() == 2026",
+        "event.`Order ID` == 7 && has(event.`a.b`) && !has(event.a.b)",
         "event.name.startsWith('Iv') && event.name.matches('^I')",
     ] {
         assert_eq!(verdict(source, &data), Verdict::True, "{source}");
@@ -117,6 +118,10 @@ fn what_cannot_be_worked_out_is_not_true_and_is_named_without_a_value() {
         ("event.name * 2 > 5", "`*` does not take text and number: event.name is text"),
         ("event.total", "it gives number, not true or false"),
         ("count('Refund') > 0", "how often `Refund` happened is not known"),
+        ("event.total / (event.price - 36) > 1", "it divides by zero"),
+        ("event.total % 0 == 1", "it divides by zero"),
+        ("event.total / event.name == 1", "`/` does not take number and text: event.total is number, event.name is text"),
+        ("0.5 % event.total == 1", "`%` cannot read what it is given: event.total is number"),
         ("timestamp(event.name) < now", "`timestamp` cannot read what it is given: event.name is text, now is timestamp"),
         ("event.extras[event.name] == 1", "a key is missing"),
     ] {
