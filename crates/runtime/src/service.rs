@@ -3,11 +3,12 @@
 use std::{ffi::OsString, fmt::Display, future::Future, io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use tokio::task::JoinSet;
+use prometheus::Registry;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::Condition,
+    admin::{self, AdminConfig, Condition, Readiness},
     clock::Clock,
     config::{self, Configuration, Problems},
     shutdown,
@@ -164,6 +165,20 @@ impl Tasks {
         self.names.push((handle.id(), name));
     }
 
+    /// Starts the admin server where the configuration names an address.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at.
+    pub async fn serve_admin(&mut self, config: &AdminConfig, registry: &Registry, readiness: &Readiness) -> Result<(), Failure> {
+        if config.listen.is_empty() {
+            return Ok(());
+        }
+        let listener = TcpListener::bind(&config.listen).await;
+        let listener = listener.map_err(|error| Failure::stopped(format!("could not listen at {}: {error}; change admin.listen", config.listen)))?;
+        self.spawn("admin", admin::serve(listener, registry.clone(), readiness.clone(), self.stop.clone()));
+        Ok(())
+    }
+
     /// Waits for the token, then for the drain.
     ///
     /// # Errors
@@ -241,7 +256,6 @@ mod tests {
     use std::future::pending;
 
     use super::*;
-    use crate::admin::Readiness;
 
     const SOON: Duration = Duration::from_secs(5);
 
