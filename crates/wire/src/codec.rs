@@ -71,22 +71,11 @@ impl Codec {
     }
 
     pub(crate) fn read<R: DeserializeOwned>(&self, record: RecordType, bytes: &[u8]) -> Result<R, DecodeError> {
-        let (version, mut datum) = self.unframe(record, bytes)?;
+        let (version, datum) = self.unframe(record, bytes)?;
         if version.record != record {
             return Err(DecodeError::OtherRecord { wanted: record, found: version.record });
         }
-        let malformed = |problem: String| DecodeError::Malformed { record, version: version.version, problem };
-        // apache-avro's own messages quote values, which may be personal.
-        let unfit = |_| malformed("text that is not UTF-8 or a number out of range".to_owned());
-        bounds::check(version.schema, datum).map_err(malformed)?;
-        if version.written {
-            return version.reader.read_deser(&mut datum).map_err(unfit);
-        }
-        let today = schema::written(record);
-        let resolved = version.reader.read_value(&mut datum).map_err(unfit)?;
-        let mut rewritten = Vec::with_capacity(datum.len() + 64);
-        today.writer.write_value_ref(&mut rewritten, &resolved).map_err(unfit)?;
-        today.reader.read_deser(&mut &rewritten[..]).map_err(unfit)
+        read_version(version, schema::written(record), datum)
     }
 
     /// The record type of a value, for topics that hold several.
@@ -112,6 +101,21 @@ impl Codec {
         };
         schema::by_fingerprint(likely, fingerprint).map(|version| (version, datum)).ok_or(DecodeError::UnknownSchema { fingerprint })
     }
+}
+
+/// Reads a datum of any version; a former one is resolved into today's by Avro's rules, written anew and read as any other.
+fn read_version<R: DeserializeOwned>(version: &SchemaVersion, today: &SchemaVersion, mut datum: &[u8]) -> Result<R, DecodeError> {
+    let malformed = |problem: String| DecodeError::Malformed { record: version.record, version: version.version, problem };
+    // apache-avro's own messages quote values, which may be personal.
+    let unfit = |_| malformed("text that is not UTF-8 or a number out of range".to_owned());
+    bounds::check(version.schema, datum).map_err(malformed)?;
+    if version.written {
+        return version.reader.read_deser(&mut datum).map_err(unfit);
+    }
+    let resolved = version.reader.read_value(&mut datum).map_err(unfit)?;
+    let mut rewritten = Vec::with_capacity(datum.len() + 64);
+    today.writer.write_value_ref(&mut rewritten, &resolved).map_err(unfit)?;
+    today.reader.read_deser(&mut &rewritten[..]).map_err(unfit)
 }
 
 /// A registry's ids do not cover what is written.
@@ -183,5 +187,68 @@ impl DecodeError {
     /// service stops and says what to do.
     pub fn is_poison(&self) -> bool {
         !matches!(self, Self::UnknownSchema { .. } | Self::UnknownId { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Record, writer::datum::GenericDatumWriter};
+    use serde::Deserialize;
+
+    use super::*;
+
+    fn version(number: u32, text: &'static str, today: Option<&'static Schema>) -> SchemaVersion {
+        let schema: &'static Schema = Box::leak(Box::new(Schema::parse_str(text).unwrap()));
+        SchemaVersion {
+            record: RecordType::Control,
+            version: number,
+            fingerprint: number.into(),
+            text,
+            written: today.is_none(),
+            schema,
+            reader: GenericDatumReader::builder(schema).maybe_reader_schema(today).build().unwrap(),
+            writer: GenericDatumWriter::builder(schema).build().unwrap(),
+        }
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename = "Order")]
+    struct OrderRow {
+        by: String,
+        limit: Option<i64>,
+        at: i64,
+        tags: Vec<String>,
+    }
+
+    #[test]
+    fn a_former_version_is_read_into_todays_row() {
+        let today = version(
+            2,
+            r#"{"type": "record", "name": "Order", "fields": [
+                {"name": "by", "type": "string"},
+                {"name": "limit", "type": ["null", "long"], "default": null},
+                {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+                {"name": "tags", "type": {"type": "array", "items": "string"}, "default": []}]}"#,
+            None,
+        );
+        let former = version(
+            1,
+            r#"{"type": "record", "name": "Order", "fields": [
+                {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+                {"name": "dropped", "type": ["null", "string"], "default": null},
+                {"name": "by", "type": "string"}]}"#,
+            Some(today.schema),
+        );
+        let mut record = Record::new(former.schema).unwrap();
+        record.put("at", apache_avro::types::Value::TimestampMicros(7));
+        record.put("dropped", Some("gone"));
+        record.put("by", "maria");
+        let datum = former.writer.write_value_to_vec(record).unwrap();
+
+        let read = read_version::<OrderRow>(&former, &today, &datum);
+        assert_eq!(read, Ok(OrderRow { by: "maria".into(), limit: None, at: 7, tags: vec![] }));
+        for cut in 0..datum.len() {
+            assert!(read_version::<OrderRow>(&former, &today, &datum[..cut]).is_err(), "{cut} of {} bytes", datum.len());
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use apache_avro::{Schema, schema_compatibility::SchemaCompatibility};
-use cartwheel_wire::{RecordType, schemas};
+use cartwheel_wire::{DEFAULT_PARTITIONS, DEFAULT_PREFIX, RecordType, TopicChoices, Topics, schemas};
 use serde_json::Value;
 
 const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
@@ -76,6 +76,7 @@ fn every_record_and_field_is_documented_and_moments_name_their_unit() {
             assert_eq!(kind["logicalType"] == "timestamp-micros", doc.contains("microseconds since 1970 UTC"), "{place}");
             // What is added later needs a default, and what may be missing has one.
             assert!(!field["type"].to_string().starts_with("[\"null\"") || field.get("default") == Some(&Value::Null), "{place}");
+            assert!(field.get("aliases").is_none(), "{place}: apache-avro does not resolve aliases of fields");
             fields += 1;
         });
     }
@@ -95,6 +96,21 @@ fn r95_personal_data_stands_only_where_it_must() {
         });
     }
     assert_eq!(personal, ["customer state", "event value", "event state", "send address", "send text"]);
+}
+
+#[test]
+fn the_asyncapi_document_names_every_topic_and_every_schema() {
+    let document = fs::read_to_string(Path::new(PROTO).join("asyncapi.yaml")).unwrap();
+    for plan in Topics::new(DEFAULT_PREFIX, 1, DEFAULT_PARTITIONS).specs(&TopicChoices::default()) {
+        let channel = document.split("\n    address: ").find(|channel| channel.lines().next() == Some(&plan.name));
+        let channel = channel.unwrap_or_else(|| panic!("{} is no channel", plan.name));
+        assert!(channel.contains(&format!("partitions: {}\n", plan.partitions.number(DEFAULT_PARTITIONS))), "{}", plan.name);
+        let policy = plan.settings.iter().find(|(name, _)| *name == "cleanup.policy").unwrap().1.replace(',', ", ");
+        assert!(channel.contains(&format!("cleanup.policy: [{policy}]\n")), "{}", plan.name);
+    }
+    for name in files("").keys() {
+        assert!(document.contains(&format!("$ref: ./{name}.avsc\n")), "{name}");
+    }
 }
 
 /// Calls `see` with each field of each record, the nested ones too.
