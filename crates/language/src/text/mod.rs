@@ -29,9 +29,10 @@ use minijinja::{Environment, Error, ErrorKind};
 
 pub use links::{Links, NoLinks, ShopLinks};
 pub use locale::is_supported_language;
-pub use variables::Variable;
+pub use variables::{Page, Variable};
 
 use crate::condition::Data;
+use variables::Used;
 
 /// The longest source of a template in characters.
 const LONGEST_SOURCE: usize = 20_000;
@@ -52,7 +53,7 @@ pub struct Template(Arc<Parsed>);
 struct Parsed {
     source: String,
     environment: Environment<'static>,
-    variables: Vec<Variable>,
+    used: Used,
 }
 
 /// What a text is rendered for.
@@ -108,11 +109,11 @@ impl Template {
         if let Some(offset) = source.chars().position(marks::is_mark) {
             return Err(TemplateError { message: "text has a character for private use".to_owned(), offset });
         }
-        let variables = variables::of(source)?;
+        let used = variables::of(source)?;
         let mut environment = filters::environment();
         environment.set_fuel(Some(FUEL));
         (environment.add_template_owned(NAME, source.to_owned())).map_err(|problem| variables::syntax_error(source, &problem))?;
-        Ok(Template(Arc::new(Parsed { source: source.to_owned(), environment, variables })))
+        Ok(Template(Arc::new(Parsed { source: source.to_owned(), environment, used })))
     }
 
     /// The text as it was written.
@@ -122,7 +123,12 @@ impl Template {
 
     /// What it prints or looks at, in the order of first mention, each once.
     pub fn variables(&self) -> &[Variable] {
-        &self.0.variables
+        &self.0.used.variables
+    }
+
+    /// The pages that it links to.
+    pub fn pages(&self) -> &[Page] {
+        &self.0.used.pages
     }
 
     /// The text for this data, without white space around it.
@@ -132,7 +138,7 @@ impl Template {
     /// Something is missing, does not fit, is no link of the shop's, or gets too large. Nothing is sent then.
     pub fn render(&self, data: &dyn Data, setting: &TextSetting<'_>) -> Result<String, RenderError> {
         let parsed = &self.0;
-        let context = values::context(&parsed.variables, data, setting);
+        let context = values::context(&parsed.used.variables, data, setting);
         let template = parsed.environment.get_template(NAME).map_err(|problem| self.problem(&problem))?;
         let mut output = values::Bounded::new(LONGEST_TEXT * 4);
         match template.render_captured_to(context, &mut output) {
@@ -166,7 +172,7 @@ impl Template {
     fn missing(&self, problem: &Error) -> String {
         let range = problem.range().unwrap_or_default();
         let end = self.0.source.get(..range.end).map_or(0, |text| text.chars().count());
-        let before = self.0.variables.iter().filter(|variable| !variable.guarded && variable.offset <= end);
+        let before = self.0.used.variables.iter().filter(|variable| !variable.guarded && variable.offset <= end);
         let nearest = before.max_by_key(|variable| variable.offset).map(|variable| variable.path.clone());
         nearest.unwrap_or_else(|| self.written_at(problem))
     }

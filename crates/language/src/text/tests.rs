@@ -221,6 +221,7 @@ fn variables_are_listed_and_told_apart_by_whether_they_can_be_missing() {
             ("event.g.h", false),
         ]
     );
+    assert_eq!(template.pages().iter().map(|page| page.name.as_str()).collect::<Vec<_>>(), ["x"]);
     let offset = template.variables()[0].offset;
     assert!(source.chars().skip(offset).collect::<String>().starts_with("customer.a }}"));
 }
@@ -229,6 +230,7 @@ fn variables_are_listed_and_told_apart_by_whether_they_can_be_missing() {
 fn a_mistake_is_named_with_its_place() {
     for (source, message, offset) in [
         ("é {{ event.total | mony('GBP') }}", "no filter `mony`; did you mean `money`?", 19),
+        ("{{ page(event.x) }}", "page takes a name written out, as in page('winter')", 3),
         ("{{ lnk(cart.url) }}", "no function `lnk`; did you mean `link`?", 3),
         ("{{ event.name.upper() }}", "texts call no methods; use a filter", 13),
         ("a {% macro x() %}{% endmacro %}", "text does not parse: unknown statement macro", 5),

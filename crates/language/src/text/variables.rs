@@ -21,12 +21,28 @@ pub struct Variable {
     pub offset: usize,
 }
 
-/// The variables of a text, and the refusal of what texts do not have.
-pub(super) fn of(source: &str) -> Result<Vec<Variable>, TemplateError> {
+/// A page of `shop.yaml` that a text links to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The page's name.
+    pub name: String,
+    /// Where it is written, in characters from 0.
+    pub offset: usize,
+}
+
+/// What a text uses.
+pub(super) struct Used {
+    pub(super) variables: Vec<Variable>,
+    pub(super) pages: Vec<Page>,
+}
+
+/// The variables and pages of a text, and the refusal of what texts do not have.
+pub(super) fn of(source: &str) -> Result<Used, TemplateError> {
     let parsed = parse(source, super::NAME, Default::default()).map_err(|problem| syntax_error(source, &problem))?;
-    let mut walk = Walk { source, variables: Vec::new() };
+    let used = Used { variables: Vec::new(), pages: Vec::new() };
+    let mut walk = Walk { source, used };
     walk.statement(&parsed, &mut Scope::default())?;
-    Ok(walk.variables)
+    Ok(walk.used)
 }
 
 /// What the parser refuses, in a person's words.
@@ -57,7 +73,7 @@ struct Scope {
 
 struct Walk<'a> {
     source: &'a str,
-    variables: Vec<Variable>,
+    used: Used,
 }
 
 type Walked = Result<(), TemplateError>;
@@ -185,6 +201,15 @@ impl Walk<'_> {
 
     fn call(&mut self, call: &Call<'_>, span: Span, scope: &Scope) -> Walked {
         match call.identify_call() {
+            CallType::Function("page") => {
+                let [CallArg::Pos(Expr::Const(name))] = call.args.as_slice() else {
+                    return self.refuse(span, "page takes a name written out, as in page('winter')".to_owned());
+                };
+                let offset = characters(self.source, name.span().start_offset as usize);
+                let name = name.value.as_str().unwrap_or_default().to_owned();
+                self.used.pages.push(Page { name, offset });
+                Ok(())
+            }
             CallType::Function(name) if FUNCTIONS.contains(&name) => self.arguments(&call.args, scope),
             CallType::Function(name) => self.refuse(span, unknown_name("function", name, FUNCTIONS)),
             _ => self.refuse(span, "texts call no methods; use a filter".to_owned()),
@@ -214,10 +239,10 @@ impl Walk<'_> {
         };
         let guarded = guarded || scope.defined.contains(&path);
         let offset = characters(self.source, expression.span().start_offset as usize);
-        match self.variables.iter_mut().find(|known| known.path == path) {
+        match self.used.variables.iter_mut().find(|known| known.path == path) {
             Some(known) if known.guarded && !guarded => (known.guarded, known.offset) = (false, offset),
             Some(_) => {}
-            None => self.variables.push(Variable { path, guarded, offset }),
+            None => self.used.variables.push(Variable { path, guarded, offset }),
         }
         Ok(())
     }
