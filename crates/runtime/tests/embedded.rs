@@ -14,8 +14,8 @@ use support::{PATIENCE, change, marked, numbered, outgoing, read, text};
 const TOPIC: &str = "events";
 
 fn log() -> (Embedded, KafkaLog) {
-    let broker = Embedded::start([(TOPIC, 4)]).unwrap();
-    let log = broker.kafka().log(Clock::system()).unwrap();
+    let broker = Embedded::start([(TOPIC, 4)]).expect("the broker did not start");
+    let log = broker.kafka().log(Clock::system()).expect("no client could be made");
     (broker, log)
 }
 
@@ -38,7 +38,7 @@ async fn what_is_appended_is_read_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn records_are_stamped_from_the_clock() {
+async fn records_are_stamped_from_the_clock_and_found_by_it() {
     let broker = Embedded::start([(TOPIC, 1)]).unwrap();
     let clock = VirtualClock::starting_at("2031-01-01T00:00:00Z".parse().unwrap());
     let log = broker.kafka().log(clock.clock()).unwrap();
@@ -49,6 +49,10 @@ async fn records_are_stamped_from_the_clock() {
     let mut reader = log.open(TOPIC, 0, From::Start).await.unwrap();
     let records = read(reader.as_mut(), 2).await;
     assert!(records[0].timestamp < noon && records[1].timestamp >= noon, "{records:?}");
+    for (moment, position) in [("2031-01-01T00:00:00Z", 0), ("2031-01-01T11:00:00Z", 1), ("2031-01-02T00:00:00Z", 2)] {
+        let reader = log.open(TOPIC, 0, From::Time(moment.parse().unwrap())).await.unwrap();
+        assert_eq!(reader.position(), position, "from {moment}");
+    }
 }
 
 #[tokio::test]

@@ -4,10 +4,11 @@ mod support;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use cartwheel_runtime::{
     clock::{Clock, VirtualClock},
     kafka::{GroupConfig, Kafka, KafkaConfig, KafkaLog, Membership, Ownership, Profile, Setting, TopicSpec},
-    log::{Bounds, From, Log, LogError, Partition, Positions},
+    log::{Bounds, From, Log, LogError, Outgoing, Partition, Positions},
 };
 use cartwheel_tests::{eventually, kafka, need, unique};
 use support::{PATIENCE, change, marked, numbered, outgoing, read, text};
@@ -17,7 +18,7 @@ fn cluster(node: &cartwheel_tests::Kafka) -> Kafka {
 }
 
 fn log(node: &cartwheel_tests::Kafka) -> KafkaLog {
-    cluster(node).log(Clock::system()).unwrap()
+    cluster(node).log(Clock::system()).expect("no client could be made")
 }
 
 #[tokio::test]
@@ -137,6 +138,39 @@ async fn p03_a_broker_that_is_killed_and_comes_back_loses_nothing_and_doubles_no
     assert!(rest.iter().zip(500..).all(|(record, number)| text(record) == number.to_string()), "a record is lost, doubled or displaced");
     tokio::time::timeout(PATIENCE, writer).await.expect("the writer did not end").unwrap();
     assert_eq!(log.bounds(&topic, 0).await.unwrap().end, COUNT);
+}
+
+/// Bytes that do not compress.
+fn noise(length: usize) -> Bytes {
+    let mut state = 1_u64;
+    let step = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(step).collect()
+}
+
+#[tokio::test]
+async fn p03_the_first_failed_record_abandons_every_batch_and_leaves_no_gap() {
+    let Some(node) = kafka() else { return };
+    let (narrow, wide) = (unique("narrow"), unique("wide"));
+    node.create_topic(&narrow, 1, &[("max.message.bytes", "20000")]).await;
+    node.create_topic(&wide, 1, &[]).await;
+    let log = log(node);
+    log.append(numbered(&narrow, 0, 0..1)).await.unwrap();
+    let refused = Outgoing { value: Some(noise(50_000)), ..outgoing(&narrow, 0, "") };
+    let (before, failed, behind) =
+        tokio::join!(log.append(numbered(&narrow, 0, 1..51)), log.append(vec![refused]), log.append(numbered(&narrow, 0, 51..101)),);
+    assert!(matches!(failed, Err(LogError::Fatal(_))), "{failed:?}");
+    assert!(matches!(behind, Err(LogError::Fatal(_))), "{behind:?}");
+    let later = log.append(numbered(&wide, 0, 0..1)).await;
+    assert!(matches!(later, Err(LogError::Fatal(_))), "{later:?}");
+
+    let restarted = self::log(node);
+    let end = restarted.bounds(&narrow, 0).await.unwrap().end;
+    assert!(end <= 51, "{} records landed behind the failed one", end - 51);
+    assert!(before.is_err() || end == 51, "acknowledged records are not there");
+    restarted.append(numbered(&wide, 0, 0..1)).await.unwrap();
 }
 
 /// Takes changes until this member owns `count` partitions; hands in at once what is revoked.

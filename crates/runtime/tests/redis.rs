@@ -18,11 +18,11 @@ fn config(server: &Redis) -> RedisConfig {
 }
 
 async fn store(server: &Redis) -> RedisStore {
-    RedisStore::connect(&config(server), "tests", PARTITIONS).await.unwrap()
+    RedisStore::connect(&config(server), "tests", PARTITIONS).await.expect("the server refuses")
 }
 
 fn facts(epoch: u64, owner: u128, head: u64) -> Facts {
-    let note = Bytes::from(vec![0, 255, b'\r', b'\n', u8::try_from(head % 256).unwrap()]);
+    let note = Bytes::from(vec![0, 255, b'\r', b'\n', head.to_be_bytes()[7]]);
     Facts { fence: Fence { epoch, owner, head }, installation: "tests".to_owned(), partitions: PARTITIONS, note }
 }
 
@@ -35,6 +35,7 @@ fn value(key: &str, text: Option<&'static str>) -> Change {
 }
 
 /// What both stores must do.
+#[expect(clippy::unwrap_used, reason = "the body of the tests that call it")]
 async fn behaves(store: &dyn PartitionStore) {
     let keys = texts(&["acme/user:1", "acme/user:2"]);
     let nothing = Loaded { facts: None, values: vec![None, None] };

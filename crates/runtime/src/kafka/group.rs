@@ -7,12 +7,15 @@ use std::{
 
 use futures::future::BoxFuture;
 use rdkafka::{
-    config::FromClientConfigAndContext,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
     topic_partition_list::{Offset as KafkaOffset, TopicPartitionList},
 };
 
-use super::{ANSWER_PATIENCE, Hooks, Kafka, ask, lane::offset, refused, unmakeable};
+use super::{
+    ANSWER_PATIENCE, Kafka, ask,
+    lane::{LaneThread, offset},
+    refused,
+};
 use crate::log::{LogError, Offset, Partition, Positions};
 
 /// A group's [`Positions`]. Those of a [`Membership`](super::Membership) write marks; those of
@@ -20,7 +23,7 @@ use crate::log::{LogError, Offset, Partition, Positions};
 pub struct GroupPositions(Source);
 
 enum Source {
-    Watcher(Arc<BaseConsumer<Hooks>>),
+    Watcher(LaneThread),
     /// The membership's thread owns the client, so that it ends with the thread.
     Member {
         client: Weak<BaseConsumer<super::membership::GroupHooks>>,
@@ -30,8 +33,7 @@ enum Source {
 
 impl GroupPositions {
     pub(super) fn watch(kafka: &Kafka, group: &str) -> Result<Self, LogError> {
-        let client = BaseConsumer::from_config_and_context(&kafka.consumer(group), kafka.hooks()).map_err(|error| unmakeable(&error))?;
-        Ok(Self(Source::Watcher(Arc::new(client))))
+        Ok(Self(Source::Watcher(LaneThread::start(kafka, group)?)))
     }
 
     pub(super) fn member(client: &Arc<BaseConsumer<super::membership::GroupHooks>>, marks: Arc<Marks>) -> Self {
@@ -43,9 +45,9 @@ impl Positions for GroupPositions {
     fn marked(&self, topic: &str, partition: Partition) -> BoxFuture<'_, Result<Option<Offset>, LogError>> {
         let topic = topic.to_owned();
         match &self.0 {
-            Source::Watcher(client) => {
-                let client = client.clone();
-                Box::pin(ask(move || committed(&client, &topic, partition)))
+            Source::Watcher(watcher) => {
+                let lane = watcher.lane.clone();
+                Box::pin(ask(move || committed(&lane.consumer, &topic, partition)))
             }
             Source::Member { client, .. } => {
                 let client = client.upgrade().ok_or_else(|| LogError::Unavailable("group has been left".to_owned()));

@@ -27,8 +27,8 @@ use rdkafka::{
 use super::{ANSWER_PATIENCE, Hooks, Kafka, POLL_PATIENCE, inbox::Inbox, partition_number, refused, unmakeable};
 use crate::log::{Bounds, Headers, LogError, Offset, Partition, Record};
 
-/// The name that readers carry where librdkafka wants a group; they never join one.
-const READER_GROUP: &str = "cartwheel-reader";
+/// The name that readers and askers carry where librdkafka wants a group; they never join one.
+pub(super) const READER_GROUP: &str = "cartwheel-reader";
 
 /// A lane, shared by its readers; the last one to go ends its thread.
 pub(super) struct Lane {
@@ -40,15 +40,16 @@ pub(super) struct Lane {
 
 type Routes = HashMap<Arc<str>, HashMap<Partition, Arc<Inbox>>>;
 
-/// Keeps a lane's thread; dropping it ends the thread.
+/// Keeps a lane's thread, which also serves the client's log lines and tokens; dropping it ends the thread.
 pub(super) struct LaneThread {
     pub(super) lane: Arc<Lane>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LaneThread {
-    pub(super) fn start(kafka: &Kafka) -> Result<Self, LogError> {
-        let mut client = kafka.consumer(READER_GROUP);
+    /// A lane without readers, under the name of `group`.
+    pub(super) fn start(kafka: &Kafka, group: &str) -> Result<Self, LogError> {
+        let mut client = kafka.consumer(group);
         // What a partition holds ahead of its reader's queue.
         client.set("queued.min.messages", "2000").set("queued.max.messages.kbytes", "16384");
         let consumer = BaseConsumer::from_config_and_context(&client, kafka.hooks()).map_err(|error| unmakeable(&error))?;

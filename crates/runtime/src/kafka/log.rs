@@ -16,7 +16,7 @@ use rdkafka::{
 use super::{
     ANSWER_PATIENCE, Kafka, ask,
     inbox::Inbox,
-    lane::{Lane, LaneThread, offset},
+    lane::{Lane, LaneThread, READER_GROUP, offset},
     partition_number,
     producer::Producer,
     refused,
@@ -29,6 +29,9 @@ use crate::{
 /// How long a write waits before it asks again for a topic's partitions while no broker answers.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// How many records are looked at together when a moment is searched on the embedded broker.
+const SEARCH_RECORDS: usize = 1_000;
+
 /// The [`Log`] on Kafka, real or embedded. One a process, because it holds the one producer (rule P3).
 ///
 /// Records are stamped from the process's clock; the broker replaces the stamp where the topic has LogAppendTime.
@@ -36,8 +39,8 @@ pub struct KafkaLog {
     kafka: Kafka,
     producer: Producer,
     lanes: Arc<Mutex<Vec<LaneThread>>>,
-    /// The first lane, which also asks the questions.
-    asker: Arc<Lane>,
+    /// Asks the questions. It has no readers: on a reader's connection each would wait behind a fetch that the broker holds.
+    asker: LaneThread,
     /// Numbers of partitions, which only ever grow.
     partitions: Mutex<HashMap<Arc<str>, u32>>,
 }
@@ -45,9 +48,8 @@ pub struct KafkaLog {
 impl KafkaLog {
     pub(super) fn new(kafka: Kafka, clock: Clock) -> Result<Self, LogError> {
         let producer = Producer::new(&kafka, clock)?;
-        let first = LaneThread::start(&kafka)?;
-        let asker = first.lane.clone();
-        Ok(Self { kafka, producer, lanes: Arc::new(Mutex::new(vec![first])), asker, partitions: Mutex::default() })
+        let asker = LaneThread::start(&kafka, READER_GROUP)?;
+        Ok(Self { kafka, producer, lanes: Arc::default(), asker, partitions: Mutex::default() })
     }
 
     /// Resolves when a broker has answered, for the wait at start.
@@ -55,7 +57,7 @@ impl KafkaLog {
     /// # Errors
     /// [`LogError::Unavailable`] if none does within ten seconds.
     pub async fn answers(&self) -> Result<(), LogError> {
-        let lane = self.asker.clone();
+        let lane = self.asker.lane.clone();
         let servers = self.kafka.config().bootstrap.join(",");
         ask(move || match lane.consumer.client().fetch_cluster_id(ANSWER_PATIENCE) {
             Some(_) => Ok(()),
@@ -69,7 +71,7 @@ impl KafkaLog {
     /// # Errors
     /// [`LogError::Missing`] if there is no such topic, [`LogError::Unavailable`] if no broker answers.
     pub async fn partitions(&self, topic: &str) -> Result<u32, LogError> {
-        let (lane, name) = (self.asker.clone(), topic.to_owned());
+        let (lane, name) = (self.asker.lane.clone(), topic.to_owned());
         let count = ask(move || {
             let metadata = lane.consumer.fetch_metadata(Some(&name), ANSWER_PATIENCE).map_err(|error| refused(&error, &name, 0))?;
             let found = metadata.topics().iter().find(|found| found.name() == name && found.error().is_none());
@@ -104,7 +106,7 @@ impl KafkaLog {
 
     /// Offsets for "times" as Kafka means them: -1 is the end, -2 the start, others are milliseconds. One request to each leader.
     async fn offsets_for(&self, places: Vec<(Arc<str>, Partition)>, time: KafkaOffset) -> Result<Vec<Option<Offset>>, LogError> {
-        let lane = self.asker.clone();
+        let lane = self.asker.lane.clone();
         ask(move || {
             let mut list = TopicPartitionList::with_capacity(places.len());
             for (topic, partition) in &places {
@@ -126,6 +128,21 @@ impl KafkaLog {
         .await
     }
 
+    /// Reads on to the first record of a moment, because the mock cannot find it. It keeps few records.
+    async fn search(&self, topic: &str, partition: Partition, moment: Timestamp, bounds: Bounds) -> Result<Offset, LogError> {
+        let mut reader = self.open(topic, partition, From::Offset(bounds.start)).await?;
+        while reader.position() < bounds.end {
+            let records = reader.read(SEARCH_RECORDS, ANSWER_PATIENCE).await?;
+            if records.is_empty() {
+                return Err(LogError::Unavailable(format!("{topic}/{partition} does not tell what it holds")));
+            }
+            if let Some(found) = records.iter().find(|record| record.timestamp >= moment) {
+                return Ok(found.offset);
+            }
+        }
+        Ok(bounds.end)
+    }
+
     async fn start_of(&self, topic: &Arc<str>, partition: Partition, from: From) -> Result<Offset, LogError> {
         let bounds = self.bounds(topic, partition).await?;
         match from {
@@ -133,6 +150,7 @@ impl KafkaLog {
             From::End => Ok(bounds.end),
             From::Offset(wanted) if (bounds.start..=bounds.end).contains(&wanted) => Ok(wanted),
             From::Offset(wanted) => Err(LogError::OutOfRange { topic: topic.to_string(), partition, wanted, bounds }),
+            From::Time(moment) if self.kafka.is_embedded() => self.search(topic, partition, moment, bounds).await,
             From::Time(moment) => {
                 let time = KafkaOffset::Offset(first_millisecond(moment));
                 let found = self.offsets_for(vec![(topic.clone(), partition)], time).await?;
@@ -171,7 +189,7 @@ impl Log for KafkaLog {
                         return Ok((thread.lane.clone(), inbox));
                     }
                 }
-                let thread = LaneThread::start(&kafka)?;
+                let thread = LaneThread::start(&kafka, READER_GROUP)?;
                 let lane = thread.lane.clone();
                 lanes.push(thread);
                 match lane.open(&topic, partition, start)? {
@@ -185,7 +203,7 @@ impl Log for KafkaLog {
     }
 
     fn bounds(&self, topic: &str, partition: Partition) -> BoxFuture<'_, Result<Bounds, LogError>> {
-        let (lane, topic) = (self.asker.clone(), topic.to_owned());
+        let (lane, topic) = (self.asker.lane.clone(), topic.to_owned());
         Box::pin(ask(move || lane.bounds(&topic, partition)))
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn numbered(topic: &str, partition: Partition, numbers: std::ops::Ran
 pub(crate) async fn read(reader: &mut dyn Reader, count: usize) -> Vec<Record> {
     let mut records = Vec::with_capacity(count);
     while records.len() < count {
-        let read = reader.read(count - records.len(), PATIENCE).await.unwrap();
+        let read = reader.read(count - records.len(), PATIENCE).await.expect("reading failed");
         assert!(!read.is_empty(), "only {} of {count} records came", records.len());
         records.extend(read);
     }
@@ -41,13 +41,14 @@ pub(crate) async fn read(reader: &mut dyn Reader, count: usize) -> Vec<Record> {
 
 /// The text of a record.
 pub(crate) fn text(record: &Record) -> String {
-    String::from_utf8(record.value.clone().unwrap_or_default().to_vec()).unwrap()
+    String::from_utf8(record.value.clone().unwrap_or_default().to_vec()).expect("a record that is not text")
 }
 
 /// The next change of a membership, which must come.
 #[allow(dead_code, reason = "not every test binary joins a group")]
 pub(crate) async fn change(membership: &mut Membership) -> Ownership {
-    tokio::time::timeout(PATIENCE, membership.next()).await.expect("no change of ownership came").unwrap().expect("group was left")
+    let change = tokio::time::timeout(PATIENCE, membership.next()).await.expect("no change of ownership came");
+    change.expect("thrown out of the group").expect("group was left")
 }
 
 /// Waits until a group's mark is `wanted`.
