@@ -151,7 +151,7 @@ pub enum DecodeError {
         id: u32,
     },
     /// Another record than this topic holds.
-    #[error("value is a {found:?} record where a {wanted:?} record belongs")]
+    #[error("value is a record of type {} where type {} belongs", found.as_str(), wanted.as_str())]
     OtherRecord {
         /// What was asked for.
         wanted: RecordType,
@@ -159,7 +159,7 @@ pub enum DecodeError {
         found: RecordType,
     },
     /// Bytes that the schema does not explain.
-    #[error("value is no {record:?} record of version {version}: {problem}")]
+    #[error("value is no record of type {}, version {version}: {problem}", record.as_str())]
     Malformed {
         /// The record.
         record: RecordType,
@@ -169,7 +169,7 @@ pub enum DecodeError {
         problem: String,
     },
     /// Bytes that the schema explains, with content that means nothing.
-    #[error("field {field} of a {record:?} record {problem}")]
+    #[error("field `{field}` of a record of type {} {problem}", record.as_str())]
     Meaningless {
         /// The record.
         record: RecordType,
