@@ -195,8 +195,20 @@ fn steps_and_length_are_bounded() {
     assert_eq!(render(endless), Err(RenderError::TooLarge));
     assert_eq!(render("{% for a in range(2000) %}0123456789{% endfor %}"), Err(RenderError::TooLarge));
     assert!(render("{{ 'x' * 100000000 }}").is_err());
-    let recursive = Template::parse(&"{% if true %}".repeat(1_000));
-    assert!(recursive.is_err());
+    for deep in [
+        "{% if true %}".repeat(1_000),
+        format!("{{{{ event{} }}}}", ".a".repeat(9_000)),
+        format!("{{{{ 1{} }}}}", "|abs".repeat(4_000)),
+        format!("{{{{ {}1{} }}}}", "(".repeat(2_000), ")".repeat(2_000)),
+        format!("{{{{ {}true }}}}", "not ".repeat(4_000)),
+        format!("{{{{ 1{} }}}}", " ~ 1".repeat(4_000)),
+    ] {
+        assert!(Template::parse(&deep).is_err(), "{}", &deep[..40]);
+    }
+    let longest = format!("{{{{ '{}'{} }}}}", "x".repeat(500), " ~ 1".repeat(98));
+    assert_eq!(render(&longest).unwrap().len(), 598);
+    let nested = format!("{}deep{}", "{% if true %}".repeat(45), "{% endif %}".repeat(45));
+    assert_eq!(render(&nested).unwrap(), "deep");
 }
 
 #[test]

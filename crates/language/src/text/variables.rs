@@ -4,7 +4,7 @@
 //! whether it `is defined`.
 
 use minijinja::machinery::ast::{BinOpKind, Call, CallArg, CallType, Expr, Filter, Stmt, UnaryOpKind};
-use minijinja::machinery::{Span, parse};
+use minijinja::machinery::{Span, Token, parse, tokenize};
 use minijinja::{Error, ErrorKind};
 
 use super::TemplateError;
@@ -38,11 +38,33 @@ pub(super) struct Used {
 
 /// The variables and pages of a text, and the refusal of what texts do not have.
 pub(super) fn of(source: &str) -> Result<Used, TemplateError> {
+    refuse_long_expressions(source)?;
     let parsed = parse(source, super::NAME, Default::default()).map_err(|problem| syntax_error(source, &problem))?;
     let used = Used { variables: Vec::new(), pages: Vec::new() };
     let mut walk = Walk { source, used };
     walk.statement(&parsed, &mut Scope::default())?;
     Ok(walk.used)
+}
+
+/// The most words and signs of an expression. Everything that goes through one calls itself for each of them.
+const LONGEST_EXPRESSION: usize = 200;
+
+/// Refuses what would use up a thread's stack before it is parsed.
+fn refuse_long_expressions(source: &str) -> Result<(), TemplateError> {
+    let mut length = 0;
+    for token in tokenize(source, false, Default::default()) {
+        match token {
+            Ok((Token::TemplateData(_) | Token::VariableStart | Token::BlockStart, _)) => length = 0,
+            Ok((_, span)) if length == LONGEST_EXPRESSION => {
+                let message = format!("an expression has more than {LONGEST_EXPRESSION} words and signs; split it");
+                return Err(TemplateError { message, offset: characters(source, span.start_offset as usize) });
+            }
+            Ok(_) => length += 1,
+            // The parser says it better.
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// What the parser refuses, in a person's words.
