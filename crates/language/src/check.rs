@@ -40,6 +40,9 @@ pub(crate) fn campaign(draft: &CampaignDraft, shop: &ShopDraft, plan: Option<&Pl
     class::check(&subject, file);
     hours::check(&subject, file);
     caps::check(&subject, file);
+    let before = file.errors();
     texts::check(&subject, file);
-    parts::check(&subject, file);
+    if file.errors() == before {
+        parts::check(&subject, file);
+    }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     found: Vec<(Kind, Problem)>,
+    /// Files and places at which there is nothing to read, and a finding that says why.
+    unreadable: Vec<(String, Place)>,
 }
 
 impl Findings {
@@ -63,9 +65,23 @@ impl FileFindings<'_> {
         self.findings.found.push((kind, problem));
     }
 
-    /// The file has another form than the language.
+    /// The file has another form than the language. Where nothing could be read, that has been said already.
     pub(crate) fn form(&mut self, place: Place, message: impl Into<String>) {
-        self.add(Kind::Form, place, message.into());
+        if !self.findings.unreadable.iter().any(|(path, known)| path == self.path && *known == place) {
+            self.add(Kind::Form, place, message.into());
+        }
+    }
+
+    /// The file is no YAML of the language's dialect here.
+    pub(crate) fn unreadable(&mut self, place: Place, message: impl Into<String>) {
+        self.form(place, message);
+        self.findings.unreadable.push((self.path.to_owned(), place));
+    }
+
+    /// How many findings keep the file from being used.
+    pub(crate) fn errors(&self) -> usize {
+        let own = self.findings.found.iter().filter(|(_, problem)| problem.path == self.path);
+        own.filter(|(_, problem)| problem.severity == Severity::Error).count()
     }
 
     /// The language has this, this version does not.

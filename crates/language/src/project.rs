@@ -69,7 +69,7 @@ fn tree(source: &SourceFile, findings: &mut Findings) -> Option<Node> {
     let (root, mistakes) = yaml::parse(&source.text);
     let mut file = findings.of_file(&source.path);
     for mistake in mistakes {
-        file.form(mistake.place, mistake.message);
+        file.unreadable(mistake.place, mistake.message);
     }
     check::secrets(root.as_ref()?, &mut file);
     root

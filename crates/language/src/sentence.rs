@@ -11,7 +11,8 @@ use crate::time::{Days, Hours};
 pub fn sentence(campaign: &Campaign, shop: &Shop) -> String {
     let about = about(campaign);
     let mut parts = vec![journeys(&about, campaign, shop)];
-    parts.extend(campaign.exceptions.iter().map(|exception| ends(exception, &about)));
+    let alike = |a: &Exception, b: &Exception| a.of == b.of && a.condition.is_none() && b.condition.is_none();
+    parts.extend(campaign.exceptions.chunk_by(alike).map(|exceptions| ends(exceptions, &about)));
     let mut last = vec![campaign.class.name().to_owned()];
     if sends(campaign).next().is_some() {
         last.push("SMS".to_owned());
@@ -70,19 +71,21 @@ fn ids(name: &str, each: &Each, campaign: &Campaign, shop: &Shop) -> Vec<String>
     ids
 }
 
-fn ends(exception: &Exception, about: &[&Each]) -> String {
-    let events = exception.events.join(" or ");
+/// Exceptions of the same object, of which any ends the journey.
+fn ends(exceptions: &[Exception], about: &[&Each]) -> String {
+    let Some(first) = exceptions.first() else { return String::new() };
+    let events: Vec<&str> = exceptions.iter().flat_map(|exception| &exception.events).map(String::as_str).collect();
     let object = about.iter().find_map(|each| match each {
         Each::Object(name) => Some(name),
         Each::Customer | Each::Event => None,
     });
-    let of = match (exception.of, object) {
+    let of = match (first.of, object) {
         (Of::Same, Some(name)) => format!(" of the same {name}"),
         (Of::Any, Some(name)) => format!(" of any {name}"),
         (_, None) => String::new(),
     };
-    let only = exception.condition.as_ref().map_or_else(String::new, |condition| format!(" if {}", condition.source()));
-    format!("{events}{of}{only} ends it")
+    let only = first.condition.as_ref().map_or_else(String::new, |condition| format!(" if {}", condition.source()));
+    format!("{}{of}{only} ends it", events.join(" or "))
 }
 
 /// The hours that a person would name: the campaign's own where it has some, else what the quiet hours leave.

@@ -82,7 +82,7 @@ fn carries_id(subject: &Subject<'_>, events: &[Placed<String>], each: &Each, fil
         match plan.property(&event.value, &path) {
             None => {
                 let message = format!(
-                    "`{}` never carries `{id}`, so it begins no journey of a {name}; write each: customer or each: event",
+                    "`{}` never carries `{id}`, so it begins no journey per {name}; write each: customer or each: event",
                     event.value
                 );
                 file.wrong(event.place, message);

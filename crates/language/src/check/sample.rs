@@ -10,7 +10,8 @@ use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
-use super::known::{Scope, steps};
+use super::known::{Scope, spelled, steps};
+use super::texts::filters;
 use crate::Value;
 use crate::condition::Data;
 use crate::plan::{EACH_ELEMENT, Property, Type};
@@ -57,14 +58,11 @@ pub(super) struct Likeness {
 impl Sample {
     /// Data with everything that a text uses.
     pub(super) fn of(template: &Template, scope: &Scope<'_>, likeness: Likeness) -> Sample {
-        let mut roots = BTreeMap::from([
-            ("now".to_owned(), Value::Timestamp(moment())),
-            ("event".to_owned(), Value::Map(BTreeMap::new())),
-            ("customer".to_owned(), Value::Map(BTreeMap::new())),
-        ]);
+        let mut roots =
+            BTreeMap::from([("event".to_owned(), Value::Map(BTreeMap::new())), ("customer".to_owned(), Value::Map(BTreeMap::new()))]);
         for variable in template.variables().iter().filter(|variable| likeness.optional || !variable.guarded) {
             let steps = steps(&variable.path);
-            let value = leaf(&steps, scope, likeness);
+            let value = leaf(&steps, template.source(), scope, likeness);
             let Some((root, rest)) = steps.split_first() else { continue };
             put(roots.entry((*root).to_owned()).or_insert(Value::Null), rest, value);
         }
@@ -106,10 +104,19 @@ fn put(at: &mut Value, steps: &[&str], value: Value) {
 }
 
 /// The longest value that may stand at a path.
-fn leaf(steps: &[&str], scope: &Scope<'_>, likeness: Likeness) -> Value {
+fn leaf(steps: &[&str], source: &str, scope: &Scope<'_>, likeness: Likeness) -> Value {
     let name = steps.last().copied().unwrap_or_default();
     let shop = scope.shop;
+    let planned_property = scope.property(steps);
+    if planned_property.is_none() {
+        match filters(source, &spelled(steps)).next() {
+            Some("date" | "time" | "weekday") => return Value::Timestamp(moment()),
+            Some("money" | "plural" | "round" | "int" | "abs") => return Value::Number(number(name)),
+            _ => {}
+        }
+    }
     match steps {
+        ["now"] => return Value::Timestamp(moment()),
         ["shop", "name"] => return Value::Text(shop.name.clone()),
         ["shop", "url"] => return Value::Text(shop.url.clone()),
         ["shop", "phone"] => return Value::Text(shop.phone.clone().unwrap_or_default()),
@@ -120,7 +127,7 @@ fn leaf(steps: &[&str], scope: &Scope<'_>, likeness: Likeness) -> Value {
         }
         _ => {}
     }
-    match scope.property(steps) {
+    match planned_property {
         Some(property) => planned(property, name, scope),
         None => unplanned(name, scope),
     }

@@ -113,23 +113,36 @@ fn quoted(rest: &str) -> Option<&str> {
 /// `event.held_until | date` needs a date.
 fn dates(placed: &PlacedTemplate, scope: &Scope<'_>, file: &mut FileFindings<'_>) {
     let source = &placed.text.value;
+    let plan = scope.plan.map_or("the tracking plan", |plan| plan.name.as_str());
     for variable in placed.template.variables() {
         let steps = steps(&variable.path);
         let Some(property) = scope.property(&steps) else { continue };
         let name = spelled(&steps);
-        for (at, _) in source.match_indices(&name) {
-            let rest = source[at + name.len()..].trim_start();
-            let filter = rest.strip_prefix('|').map(|rest| rest.trim_start());
-            let filter = filter.map(|rest| rest.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default());
-            let plan = scope.plan.map_or("the tracking plan", |plan| plan.name.as_str());
-            let kind = property.kind();
-            let needs = match filter {
-                Some("date" | "time" | "weekday") if !kind.may_be_date() => "a date",
-                Some("money" | "plural") if !kind.may_be_number() => "a number",
-                _ => continue,
-            };
-            let place = placed.text.place_of(source[..at].chars().count());
-            file.wrong(place, format!("`{name}` is {} in {plan}; {needs} is needed", kind.words()));
+        let kind = property.kind();
+        let needed = filters(source, &name).find_map(|filter| match filter {
+            "date" | "time" | "weekday" if !kind.may_be_date() => Some("a date"),
+            "money" | "plural" if !kind.may_be_number() => Some("a number"),
+            _ => None,
+        });
+        if let Some(needed) = needed {
+            let message = format!("`{name}` is {} in {plan}; {needed} is needed", kind.words());
+            file.wrong(placed.text.place_of(variable.offset), message);
         }
     }
+}
+
+/// The first filter after a name at each of its mentions; `default` lets the value through.
+pub(super) fn filters<'a>(source: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    called(source, name).filter_map(|(_, rest)| {
+        let mut rest = rest;
+        loop {
+            rest = rest.trim_start().strip_prefix('|')?.trim_start();
+            let end = rest.find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))?;
+            let filter = &rest[..end];
+            if !matches!(filter, "default" | "d") {
+                return Some(filter);
+            }
+            rest = rest[end..].split_once(')')?.1;
+        }
+    })
 }

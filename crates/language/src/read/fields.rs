@@ -28,7 +28,7 @@ impl<'n> Fields<'n> {
     /// of the language that this version does not have.
     pub(super) fn of(file: &mut File<'_>, node: &'n Node, keys: &Keys) -> Option<Fields<'n>> {
         let Content::Map(entries) = &node.content else {
-            let message = format!("{} is a mapping of {}, not {}", keys.of, some(keys), node.kind());
+            let message = format!("{} is a mapping of keys and values, not {}", keys.of, node.kind());
             file.findings.form(node.place, message);
             return None;
         };

@@ -140,7 +140,15 @@ impl File<'_> {
         };
         let value = number.and_then(|number| u32::try_from(number).ok()).filter(|number| (least..=most).contains(number));
         if value.is_none() {
-            let range = if most == u32::MAX { format!("from {least}") } else { format!("from {least} to {most}") };
+            let range = if least == most {
+                let message = format!("{what} is {least}, not {}", described(node));
+                self.findings.form(node.place, message);
+                return None;
+            } else if most == u32::MAX {
+                format!("from {least}")
+            } else {
+                format!("from {least} to {most}")
+            };
             self.findings.form(node.place, format!("{what} is a whole number {range}, not {}", described(node)));
         }
         value.map(|value| Placed { value, place: node.place })
@@ -235,7 +243,7 @@ impl File<'_> {
         match Expression::parse(&text.value) {
             Ok(expression) => Some(expression),
             Err(error) => {
-                self.findings.wrong(text.place_of(error.offset), error.message);
+                self.findings.wrong(text.place_of(error.offset), error.message.replacen("condition", "expression", 1));
                 None
             }
         }
@@ -285,8 +293,7 @@ impl File<'_> {
         match Template::parse(&text.value) {
             Ok(template) => Some(PlacedTemplate { template, text: text.clone() }),
             Err(error) => {
-                let message = format!("text does not parse: {}", error.message);
-                self.findings.wrong(text.place_of(error.offset), message);
+                self.findings.wrong(text.place_of(error.offset), error.message);
                 None
             }
         }
