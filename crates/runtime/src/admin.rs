@@ -132,7 +132,44 @@ async fn metrics(State((registry, _)): Served) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    /// The status line and the body of an answer.
+    async fn get(address: SocketAddr, path: &str) -> (String, String) {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let question = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(question.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), body.to_owned())
+    }
+
+    #[tokio::test]
+    async fn an_unready_process_is_live_and_says_what_it_waits_for() {
+        let (registry, readiness, stop) = (Registry::new(), Readiness::new(), CancellationToken::new());
+        let folded = prometheus::IntCounter::new("cartwheel_evaluator_records_total", "Records folded.").unwrap();
+        registry.register(Box::new(folded.clone())).unwrap();
+        folded.inc();
+        let kafka = readiness.condition("kafka");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(serve(listener, registry, readiness, stop.clone()));
+
+        kafka.fails("no broker answers");
+        assert_eq!(get(address, "/live").await.0, "HTTP/1.1 200 OK");
+        let (status, body) = get(address, "/ready").await;
+        assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+        assert!(body.contains(r#""kafka":"no broker answers""#), "{body}");
+        kafka.holds();
+        assert_eq!(get(address, "/ready").await.0, "HTTP/1.1 200 OK");
+        assert!(get(address, "/metrics").await.1.contains("cartwheel_evaluator_records_total 1"));
+
+        stop.cancel();
+        server.await.unwrap().unwrap();
+    }
 
     #[test]
     fn a_process_is_ready_only_while_every_condition_holds() {

@@ -174,7 +174,8 @@ impl Tasks {
             return Ok(());
         }
         let listener = TcpListener::bind(&config.listen).await;
-        let listener = listener.map_err(|error| Failure::stopped(format!("could not listen at {}: {error}; change admin.listen", config.listen)))?;
+        let listener =
+            listener.map_err(|error| Failure::stopped(format!("could not listen at {}: {error}; change admin.listen", config.listen)))?;
         self.spawn("admin", admin::serve(listener, registry.clone(), readiness.clone(), self.stop.clone()));
         Ok(())
     }
@@ -258,6 +259,44 @@ mod tests {
     use super::*;
 
     const SOON: Duration = Duration::from_secs(5);
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        telemetry: TelemetryConfig,
+    }
+
+    impl Configuration for Settings {
+        const DEFAULTS: &'static [&'static str] = &[TelemetryConfig::DEFAULTS];
+
+        fn validate(&self, problems: &mut Problems) {
+            self.telemetry.validate(problems);
+        }
+    }
+
+    /// The exit code of a service that is called with these arguments and ends as told.
+    fn exit_code(arguments: &[&str], ended: Result<(), Failure>) -> ExitCode {
+        let arguments = std::iter::once("service").chain(arguments.iter().copied()).map(OsString::from);
+        run(arguments, |settings: &Settings| &settings.telemetry, |_, _| async move { ended })
+    }
+
+    #[test]
+    fn the_exit_code_tells_wrong_configuration_from_other_failures() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("wrong.toml");
+        std::fs::write(&file, "[telemetry]\nlevel = \"info\"\nlevels = 1\n").unwrap();
+        let wrong = ["--config", file.to_str().unwrap()];
+        for (arguments, ended, code) in [
+            (vec![], Ok(()), 0),
+            (vec!["--check-config"], Err(Failure::stopped("must not run")), 0),
+            (vec![], Err(Failure::stopped("broker thrown out")), 1),
+            (vec!["--no-such-argument"], Ok(()), 64),
+            (wrong.to_vec(), Ok(()), 64),
+            ([&wrong[..], &["--check-config"]].concat(), Ok(()), 64),
+        ] {
+            assert_eq!(exit_code(&arguments, ended), ExitCode::from(code), "{arguments:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_task_that_ends_early_stops_all_and_is_named() {

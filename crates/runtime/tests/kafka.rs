@@ -2,12 +2,19 @@
 
 mod support;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use cartwheel_runtime::{
     clock::{Clock, VirtualClock},
-    kafka::{GroupConfig, Kafka, KafkaConfig, KafkaLog, Membership, Ownership, Profile, Setting, TopicSpec},
+    kafka::{GroupConfig, Kafka, KafkaConfig, KafkaLog, Membership, Ownership, Profile, Protocol, Setting, Token, TokenSource, TopicSpec},
     log::{Bounds, From, Log, LogError, Outgoing, Partition, Positions},
 };
 use cartwheel_tests::{eventually, kafka, need, unique};
@@ -236,6 +243,46 @@ async fn a_revocation_waits_for_the_owner_but_not_for_ever() {
 }
 
 #[tokio::test]
+async fn partitions_of_a_member_that_the_group_has_given_up_are_lost() {
+    let Some(mut node) = need(cartwheel_tests::Kafka::start()) else { return };
+    let topic = unique("sends");
+    node.create_topic(&topic, 2, &[]).await;
+    // The shortest that brokers allow by default.
+    let config = GroupConfig { session_timeout: Duration::from_secs(6), ..GroupConfig::new(unique("group"), &topic) };
+    let mut member = cluster(&node).join(config).unwrap();
+    own(&mut member, &mut BTreeSet::new(), 2).await;
+    node.kill();
+    let change = change(&mut member).await;
+    assert!(matches!(&change, Ownership::Lost(partitions) if partitions.len() == 2), "{change:?}");
+    member.positions().mark(&topic, 0, 9);
+    node.restart().unwrap();
+    own(&mut member, &mut BTreeSet::new(), 2).await;
+    assert_eq!(member.positions().marked(&topic, 0).await.unwrap(), None, "a mark of a lost partition is dropped");
+}
+
+#[tokio::test]
+async fn of_two_members_with_one_static_name_the_first_is_thrown_out() {
+    let Some(node) = kafka() else { return };
+    let topic = unique("timers");
+    node.create_topic(&topic, 2, &[]).await;
+    let config = GroupConfig { member: "timer-0".to_owned(), ..GroupConfig::new(unique("group"), &topic) };
+    let mut first = cluster(node).join(config.clone()).unwrap();
+    own(&mut first, &mut BTreeSet::new(), 2).await;
+    let mut second = cluster(node).join(config).unwrap();
+    own(&mut second, &mut BTreeSet::new(), 2).await;
+    let thrown_out = async {
+        loop {
+            match first.next().await {
+                Ok(Some(_)) => {}
+                ended => return ended.map(|_| ()),
+            }
+        }
+    };
+    let ended = tokio::time::timeout(PATIENCE, thrown_out).await.expect("the first member was not thrown out");
+    assert!(matches!(ended, Err(LogError::Fatal(_))), "{ended:?}");
+}
+
+#[tokio::test]
 async fn topics_are_created_once_and_read_back() {
     let Some(node) = kafka() else { return };
     let topics = cluster(node).topics();
@@ -279,6 +326,38 @@ async fn topics_are_created_once_and_read_back() {
     let findings = production.topics().check(&[spec(&right, 4)]).await.unwrap();
     let found: Vec<&str> = findings.iter().map(|finding| finding.setting.as_str()).collect();
     assert_eq!(found, ["replicas"], "one replica is refused in production, what is assumed is not asked");
+}
+
+/// Counts how often it is asked.
+#[derive(Default)]
+struct Counting(AtomicU32);
+
+impl TokenSource for Counting {
+    fn token(&self) -> Result<Token, String> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let expires = jiff::Timestamp::now() + Duration::from_secs(3_600);
+        Ok(Token { token: "header.payload.signature".to_owned(), principal: "cartwheel".to_owned(), expires })
+    }
+}
+
+#[tokio::test]
+async fn every_client_that_signs_in_with_tokens_asks_their_source() {
+    let mut config = KafkaConfig::at("127.0.0.1:1");
+    config.security.protocol = Protocol::SaslPlaintext;
+    config.security.mechanism = "OAUTHBEARER".to_owned();
+    let source = Arc::new(Counting::default());
+    let cluster = Kafka::new(config).with_tokens(source.clone());
+    let _log = cluster.log(Clock::system()).unwrap();
+    let _watcher = cluster.positions("group").unwrap();
+    let _member = cluster.join(GroupConfig::new("group", "topic")).unwrap();
+    // The producer, the client that asks, the watcher and the member.
+    eventually("the questions", || async {
+        match source.0.load(Ordering::Relaxed) {
+            4.. => Ok(()),
+            asked => Err(format!("{asked} clients have asked")),
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

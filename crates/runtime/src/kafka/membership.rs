@@ -141,7 +141,7 @@ impl Membership {
         Ok(Self { changes, positions, stop, thread: Some(thread) })
     }
 
-    /// The next change; none when the group has been left.
+    /// The next change; none when the group has been left. A call that is dropped loses no change.
     ///
     /// # Errors
     /// [`LogError::Fatal`] if the broker has thrown this member out for good, such as for another one of the same static name.
