@@ -77,6 +77,10 @@ $(CARGO_DENY):
 docs-check: ## Links, commands, places and tests that documents name
 	@python3 scripts/check-docs.py
 
+.PHONY: contract
+contract: ## proto/asyncapi.yaml with AsyncAPI's own parser (needs node and npm)
+	@proto/validate.sh
+
 .PHONY: lint
 lint: fmt-check clippy deny ## Format and lints
 
