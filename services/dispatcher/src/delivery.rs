@@ -97,12 +97,12 @@ pub(crate) async fn deliver(desk: &Desk, send: &SendRecord, intent: Intent, appe
                     desk.write(send, result.into(), &Made::default()).await?;
                 }
                 Ready::Go(account, permits) => {
-                    let claim = desk.write(send, DeliveryVerdict::Attempt, &Made::default()).await?;
+                    let mut made = Made { calls: u32::from(behind.is_some()), ..Made::default() };
+                    let claim = desk.write(send, DeliveryVerdict::Attempt, &made).await?;
                     if !desk.won(&message.id, claim, behind) {
                         desk.shared.metrics.lost_claims.inc();
                         continue;
                     }
-                    let mut made = Made::default();
                     let Some(result) = hand_over(desk, send, account, permits, behind, &mut made, appended).await? else {
                         return Ok(Left::Undone);
                     };
@@ -226,7 +226,7 @@ async fn hand_over(
         let answer = account.provider().hand_over(message).await;
         let now = desk.now();
         desk.shared.metrics.called(account.name(), answer.name());
-        if made.calls == 1 && behind.is_none() {
+        if made.calls == 1 {
             desk.shared.metrics.reached_provider(message.class, now.duration_since(appended));
         }
         drop(permits.take());

@@ -85,7 +85,8 @@ impl Desk {
                 let Some(value) = &record.value else { continue };
                 match DeliveryRecord::decode(&self.shared.codec, value) {
                     Ok(delivery) => {
-                        let word = delivery.verdict.outcome().map_or(Word::Attempt, Word::Ended);
+                        let attempt = Word::Attempt { takes_over: delivery.attempts > 0 };
+                        let word = delivery.verdict.outcome().map_or(attempt, Word::Ended);
                         journal.fold(record.offset, &delivery.message, delivery.claimant, word, delivery.at, record.timestamp);
                     }
                     Err(error) => {
@@ -209,7 +210,7 @@ impl Desk {
 /// What has been done for a message so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Made {
-    /// How often it was offered to the provider.
+    /// How often it was offered to the provider. On an attempt, more than 0 says that it takes over another's, who may have offered it.
     pub(crate) calls: u32,
     /// The provider's id of it.
     pub(crate) provider_message_id: Option<String>,

@@ -5,8 +5,9 @@
 //! is, and who wrote a later one has lost and does only what the first one implies. An attempt then ends as sent, failed or unknown,
 //! or as suppressed by its own claimant; a return or expiry that follows an attempt is a lost claim and means nothing.
 //!
-//! An attempt whose writer is gone may be taken up again where the message's class is at least once. That is a claim too: it counts
-//! if no other attempt stands between it and the one that its writer saw.
+//! An attempt whose writer is gone may be taken over where the message is to go out at least once. That is a claim too: it counts if no
+//! other take-over stands between it and the attempt that its writer saw. From then on only the last one's word counts, except that
+//! whoever handed the message over may say so; and nobody can say any more that it was not handed over.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,7 +25,10 @@ use crate::moment::after;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
     /// Its writer wants to hand the message over.
-    Attempt,
+    Attempt {
+        /// Whether it takes over an attempt whose writer is gone, instead of being the message's first.
+        takes_over: bool,
+    },
     /// What became of the message.
     Ended(OutcomeResult),
 }
@@ -82,7 +86,7 @@ pub struct Journal {
 #[derive(Debug)]
 struct Known {
     first: Offset,
-    /// The attempts in order, with their writers; empty if the first claim was another verdict.
+    /// The first attempt and its take-overs in order, with their writers; empty if the first claim was another verdict.
     attempts: Vec<(Offset, u128)>,
     attempted: Timestamp,
     ended: Option<(OutcomeResult, Timestamp)>,
@@ -96,7 +100,7 @@ impl Journal {
     pub fn fold(&mut self, offset: Offset, message: &MessageId, claimant: u128, word: Word, at: Timestamp, written: Timestamp) {
         let Some(known) = self.known.get_mut(message) else {
             let (attempts, ended) = match word {
-                Word::Attempt => (vec![(offset, claimant)], None),
+                Word::Attempt { .. } => (vec![(offset, claimant)], None),
                 Word::Ended(result) => (Vec::new(), Some((result, at))),
             };
             self.known.insert(message.clone(), Known { first: offset, attempts, attempted: written, ended });
@@ -104,14 +108,15 @@ impl Journal {
             return;
         };
         match word {
-            Word::Attempt if !known.attempts.is_empty() && known.ended.is_none() => {
+            Word::Attempt { takes_over: true } if !known.attempts.is_empty() && known.ended.is_none() => {
                 if known.attempts.len() == ATTEMPTS_LIMIT {
                     known.attempts.remove(0);
                 }
                 known.attempts.push((offset, claimant));
                 known.attempted = written;
             }
-            Word::Attempt => {}
+            // A first attempt that came second has lost.
+            Word::Attempt { .. } => {}
             Word::Ended(result) => {
                 if known.accepts(claimant, &result) {
                     known.ended = Some((result, at));
@@ -186,16 +191,17 @@ impl Known {
     /// Whether this record says something new of the message. The first end wins, except that a later word of who held the attempt,
     /// or of a receipt, turns unknown into what it was (rule P19).
     fn accepts(&self, claimant: u128, result: &OutcomeResult) -> bool {
-        if self.attempts.is_empty() {
-            return false;
-        }
-        let held = self.attempts.iter().any(|(_, writer)| *writer == claimant);
+        let Some((_, last)) = self.attempts.last() else { return false };
+        let counts = match result {
+            OutcomeResult::Unknown => true,
+            OutcomeResult::Sent | OutcomeResult::Delivered => self.attempts.iter().any(|(_, writer)| *writer == claimant),
+            OutcomeResult::Failed { .. } => *last == claimant,
+            OutcomeResult::Suppressed { .. } => *last == claimant && self.attempts.len() == 1,
+            OutcomeResult::Expired | OutcomeResult::Returned { .. } => false,
+        };
         match (&self.ended, result) {
-            (None, OutcomeResult::Unknown) => true,
-            (None, OutcomeResult::Sent | OutcomeResult::Delivered | OutcomeResult::Failed { .. } | OutcomeResult::Suppressed { .. }) => {
-                held
-            }
-            (Some((OutcomeResult::Unknown, _)), OutcomeResult::Sent | OutcomeResult::Delivered | OutcomeResult::Failed { .. }) => held,
+            (None, _) => counts,
+            (Some((OutcomeResult::Unknown, _)), OutcomeResult::Sent | OutcomeResult::Delivered | OutcomeResult::Failed { .. }) => counts,
             _ => false,
         }
     }

@@ -1,0 +1,9 @@
+//! The dispatcher's real worker on one thread: memory for log and store, a clock that moves by hand, providers that do as told.
+
+mod claims;
+mod controls;
+mod crashes;
+mod gate;
+mod providers;
+mod stage;
+mod twilio;
