@@ -6,8 +6,9 @@ use std::{
 };
 
 use cartwheel_language::{
-    model::{Campaign, Shop, TriggerKind},
-    seal::SealKey,
+    Campaign, Channel, Shop, TriggerKind,
+    seal::{OptOut, SealKey},
+    text::ShopLinks,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,17 @@ impl Campaigns {
         self.triggers.contains_key(event) || self.excepts(event)
     }
 
-    pub(crate) fn seal(&self) -> Option<&SealKey> {
-        self.seal.as_ref()
+    /// The links of a message to this address: the shop's own domains and pages only, and the customer's way out.
+    pub(crate) fn links(&self, address: &str) -> ShopLinks {
+        let shop = &self.shop;
+        let links = ShopLinks::new([shop.url.as_str()].into_iter().chain(shop.links_domain.as_deref())).with_pages(shop.pages.clone());
+        let token = self.seal.as_ref().and_then(|seal| {
+            let way_out = OptOut { shop: shop.id.clone(), channel: Channel::Sms.name().to_owned(), address: address.to_owned() };
+            seal.seal(&way_out).ok()
+        });
+        match (token, &shop.links_domain) {
+            (Some(token), Some(domain)) => links.with_opt_out(format!("https://{domain}/o/{token}")),
+            _ => links,
+        }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{JourneyId, MessageId},
+    input::{Fact, Input},
     key::CustomerKey,
 };
 
@@ -53,6 +54,25 @@ pub struct Cause {
     pub occurred: Timestamp,
     /// When it was received.
     pub received: Timestamp,
+}
+
+impl Cause {
+    /// The cause of what follows from an input at the log's moment `now`. Nothing happens after it was received: a client's clock
+    /// may be ahead (rule P12).
+    pub fn of(input: &Input, now: Timestamp) -> Self {
+        let (name, occurred) = match &input.fact {
+            Fact::Tracked(event) => (event.name.as_str(), event.occurred.min(now)),
+            Fact::Identified(identified) => ("identify", identified.occurred.unwrap_or(now).min(now)),
+            Fact::TimerFired { due, .. } => ("timer", *due),
+            Fact::Outcome(outcome) => ("outcome", outcome.at.min(now)),
+            Fact::OptedOut { .. } => ("Opted Out", now),
+            Fact::OptedIn { .. } => ("Opted In", now),
+            Fact::Replied { .. } => ("Message Replied", now),
+            Fact::Claimed { .. } => ("claim", now),
+            Fact::HandedOver { .. } => ("hand-over", now),
+        };
+        Self { event: input.id.clone(), name: name.to_owned(), occurred, received: input.received }
+    }
 }
 
 macro_rules! words {

@@ -25,6 +25,8 @@ pub enum Effect {
     CancelTimer {
         /// The timer.
         timer: TimerId,
+        /// The home that set it: its record stands in that home's partition.
+        home: CustomerKey,
     },
     /// Hand this to the dispatcher.
     Send(Box<Message>),

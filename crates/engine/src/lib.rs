@@ -4,9 +4,14 @@
 //! Same campaigns, state, `now` and input give the same state and effects, byte for byte. No I/O, clock, randomness, global, log line
 //! or metric; ordered maps only; ids come from their cause; money is decimal. `now` is the log record's, never a clock's.
 
+pub mod campaigns;
 pub mod customer;
+mod data;
 pub mod decision;
 pub mod effect;
 pub mod id;
 pub mod input;
 pub mod key;
+mod step;
+
+pub use step::step;

@@ -13,5 +13,5 @@ pub use campaign::{
     Verb, Wait, WhenFull,
 };
 pub use project::{Problem, Project, Reading, Severity, SourceFile, Sources};
-pub use shop::{Cap, Keywords, Object, Period, QuietHours, Senders, Shop, SmsSenders, TextByLanguage, for_language};
+pub use shop::{Cap, Keywords, Object, Period, QuietHours, Senders, Session, Shop, SmsSenders, TextByLanguage, for_language};
 pub use source::{CustomerNames, EventMapping, HttpForm, HttpSource, Others, Source, TopicFormat, TopicSource};

@@ -8,6 +8,10 @@ use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
 use phonenumber::{Mode, PhoneNumber, Type};
 
+/// The version of the numbering plans that are compiled in: libphonenumber's metadata, which the `phonenumber` crate names in its own
+/// version. It can change a decision, so it stands in every revision (rule P25).
+pub const DATA_VERSION: &str = "9.0.33";
+
 /// A number that exists by the numbering plan of its region.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Phone {

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::Armed;
 use crate::{id::digest, input::Event};
 
 /// Ids are remembered this long (R36).
@@ -84,7 +85,7 @@ pub struct Session {
     /// Its last event.
     pub last: Timestamp,
     /// The timer that looks whether it is over, if one is set.
-    pub timer: Option<crate::id::TimerId>,
+    pub timer: Option<Armed>,
 }
 
 fn day(at: Timestamp) -> i64 {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{JourneyId, MessageId, TimerId},
     input::Event,
+    key::CustomerKey,
 };
 
 /// A journey under way.
@@ -59,6 +60,8 @@ pub struct Armed {
     pub timer: TimerId,
     /// When it comes due.
     pub due: Timestamp,
+    /// The home that set it; it fires there and is forwarded (rule P24).
+    pub home: CustomerKey,
 }
 
 /// Where a journey stands in its step.

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use cart::{Cart, Carts};
+pub(crate) use history::object_text;
 pub use history::{History, Orders, RecentException, Session};
 pub use journey::{Armed, Ended, Journey, Stage, Trigger};
 pub use profile::{Block, Consent, Profile};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::input::{Address, Consented, OptOutBy};
 
 /// The most attributes of a profile; further ones are not kept.
-pub const ATTRIBUTES_LIMIT: usize = 256;
+const ATTRIBUTES_LIMIT: usize = 256;
 
 /// Attributes, addresses, consents.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! What holds for a whole shop: `shop.yaml`, read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use super::{Over, Sender, Source};
 use crate::text::Template;
@@ -52,6 +52,8 @@ pub struct Shop {
     pub objects: BTreeMap<String, Object>,
     /// What `any interaction` means; `None`: every event that the customer causes.
     pub interactions: Option<Vec<String>>,
+    /// When a visit ends.
+    pub session: Session,
     /// Words for stop, start and help besides the shipped ones.
     pub keywords: Keywords,
     /// Where events come from, by name.
@@ -92,6 +94,45 @@ pub struct Cap {
     pub tag: Option<String>,
     /// Only messages of this class.
     pub class: Option<Class>,
+}
+
+/// As a sentence would say it: `1 per day, channel sms, tag reminder`.
+impl fmt::Display for Cap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} per ", self.at_most)?;
+        match self.per {
+            Period::Day => formatter.write_str("day")?,
+            Period::Week => formatter.write_str("week")?,
+            Period::Month => formatter.write_str("month")?,
+            Period::Rolling(span) => write!(formatter, "{span}")?,
+        }
+        if let Some(channel) = self.channel {
+            write!(formatter, ", channel {}", channel.name())?;
+        }
+        if let Some(tag) = &self.tag {
+            write!(formatter, ", tag {tag}")?;
+        }
+        if let Some(class) = self.class {
+            write!(formatter, ", class {}", class.name())?;
+        }
+        Ok(())
+    }
+}
+
+/// When a visit ends: by a gap of silence, or by an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The silence.
+    pub gap: Span,
+    /// Events that end a visit at once.
+    pub ends_on: Vec<String>,
+}
+
+/// Thirty minutes, as web analytics have it.
+impl Default for Session {
+    fn default() -> Self {
+        Self { gap: Span::HALF_HOUR, ends_on: Vec::new() }
+    }
 }
 
 /// The time in which a cap counts. Calendar periods are in the customer's zone.

@@ -9,7 +9,7 @@ use super::campaign::NAME_FORM;
 use super::fields::{Fields, Keys, entries};
 use super::send::{MOST_PARTS, OVER, channel};
 use super::values::{Placed, PlacedTexts, is_country, is_currency, is_event_name, is_language, is_name, is_word};
-use crate::model::{Cap, Keywords, Object, Over, Period, QuietHours, Sender, Senders, Shop, SmsSenders};
+use crate::model::{Cap, Keywords, Object, Over, Period, QuietHours, Sender, Senders, Session, Shop, SmsSenders};
 use crate::time::{Days, Hours, TimeOfDay};
 use crate::words::{Channel, Class};
 use crate::yaml::{Content, Node, Place};
@@ -33,11 +33,12 @@ const SHOP: Keys = Keys {
         "tracking_plan",
         "interactions",
         "objects",
+        "session",
         "pages",
         "keywords",
         "sources",
     ],
-    later: &["compete_within", "holdout", "budget", "webhooks", "session", "relations", "segments", "areas", "holidays", "coupons"],
+    later: &["compete_within", "holdout", "budget", "webhooks", "relations", "segments", "areas", "holidays", "coupons"],
 };
 
 const CAP: Keys = Keys { of: "a rule of `caps`", known: &["at_most", "per", "channel", "tag"], later: &[] };
@@ -55,6 +56,8 @@ const COUNTRY_SENDER: Keys = Keys { of: "a country's sender", known: &["from", "
 const LINKS: Keys = Keys { of: "`links`", known: &["domain"], later: &[] };
 
 const OBJECT: Keys = Keys { of: "an object", known: &["id", "events", "in"], later: &[] };
+
+const SESSION: Keys = Keys { of: "`session`", known: &["gap", "ends_on"], later: &[] };
 
 const PAGE: Keys = Keys { of: "a page", known: &["url"], later: &["file"] };
 
@@ -127,6 +130,7 @@ pub(crate) fn shop(file: &mut File<'_>, root: &Node) -> Option<ShopDraft> {
         senders: Senders { sms: senders.as_ref().map(|(senders, _)| senders.clone()) },
         objects,
         interactions: interactions.clone().map(values),
+        session: fields.get("session").map_or_else(Session::default, |node| session(file, node)),
         keywords: fields.get("keywords").map_or_else(Keywords::default, |node| keywords(file, node)),
         sources,
         links_domain: fields.get("links").and_then(|node| links_domain(file, node)),
@@ -142,6 +146,17 @@ pub(crate) fn shop(file: &mut File<'_>, root: &Node) -> Option<ShopDraft> {
         interactions: interactions.unwrap_or_default(),
         source_events,
     })
+}
+
+fn session(file: &mut File<'_>, node: &Node) -> Session {
+    let usual = Session::default();
+    let Some(fields) = Fields::of(file, node, &SESSION) else { return usual };
+    let gap = fields.required(file, "gap").and_then(|node| file.span(node, "`gap`"));
+    let ends_on = fields.get("ends_on").map(|node| file.list(node, "`ends_on`", 1, |file, item| file.event_name(item), false));
+    Session {
+        gap: gap.map_or(usual.gap, |gap| gap.value),
+        ends_on: ends_on.unwrap_or_default().into_iter().map(|event| event.value).collect(),
+    }
 }
 
 fn https(file: &mut File<'_>, node: &Node, what: &str) -> Option<String> {

@@ -66,6 +66,9 @@ pub enum InvalidSpan {
 }
 
 impl Span {
+    /// Half an hour: the usual silence that ends a visit.
+    pub const HALF_HOUR: Span = Span { count: 30, unit: Unit::Minute };
+
     /// A duration of so many units; `None` when it is nothing or more than a hundred years.
     pub fn new(count: u32, unit: Unit) -> Option<Span> {
         let span = Span { count, unit };

@@ -1,0 +1,263 @@
+//! A trigger: may a journey begin, or begin anew? Every no is on record with its reason.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cartwheel_language::{Again, Campaign, Each, Restarts, Trigger as TriggerRule, TriggerKind, Value, condition::Verdict as Truth};
+
+use super::{About, Turn, track::property};
+use crate::{
+    campaigns::CampaignState,
+    customer::{Customer, JOURNEYS_LIMIT, Journey, Stage, Trigger, object_text},
+    decision::{Reason, Verdict},
+    id::JourneyId,
+    input::Event,
+};
+
+/// Why a trigger begins nothing.
+struct Refusal {
+    reason: Reason,
+    detail: Option<String>,
+    values: BTreeMap<String, Value>,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, detail: None, values: BTreeMap::new() }
+    }
+}
+
+impl Turn<'_> {
+    /// Lets an event begin journeys of every campaign that listens to it.
+    pub(super) fn trigger(&mut self, id: &str, event: &Event) {
+        let campaigns = self.campaigns;
+        for name in campaigns.listeners(&event.name) {
+            let Some(live) = campaigns.live(name) else { continue };
+            let Some(campaign) = campaigns.version(name, live.version) else { continue };
+            let mut refused = None;
+            let mut done = false;
+            for rule in &campaign.triggers {
+                let TriggerKind::Event { names } = &rule.kind;
+                if !names.contains(&event.name) {
+                    continue;
+                }
+                match self.consider(campaign, live.version, rule, id, event) {
+                    Ok(()) => {
+                        done = true;
+                        break;
+                    }
+                    Err(refusal) => refused = refused.or(Some(refusal)),
+                }
+            }
+            if let (false, Some((object, refusal))) = (done, refused) {
+                let mut about = About::campaign(name, live.version).values(refusal.values);
+                about.object = object.as_deref();
+                about.detail = refusal.detail;
+                self.record(Verdict::NotBegun, refusal.reason, about);
+            }
+        }
+    }
+
+    /// Begins a journey, or begins one anew; else says why not, and for which object.
+    fn consider(
+        &mut self,
+        campaign: &Arc<Campaign>,
+        version: u32,
+        rule: &TriggerRule,
+        id: &str,
+        event: &Event,
+    ) -> Result<(), (Option<String>, Refusal)> {
+        let object = match &rule.each {
+            Each::Customer | Each::Event => None,
+            Each::Object(name) => {
+                let path = self.campaigns.shop().objects.get(name).map(|object| object.id_in(&event.name));
+                let found = path.and_then(|path| property(event, path)).map(object_text);
+                let missing = || Refusal {
+                    detail: Some(format!("`{}` does not carry the id of its {name}", event.name)),
+                    ..Reason::ObjectMissing.into()
+                };
+                Some((name.clone(), found.ok_or_else(|| (None, missing()))?))
+            }
+        };
+        let object_id = object.as_ref().map(|(_, id)| id.clone());
+        self.admit_trigger(campaign, version, rule, id, event, object).map_err(|refusal| (object_id, refusal))
+    }
+
+    fn admit_trigger(
+        &mut self,
+        campaign: &Arc<Campaign>,
+        version: u32,
+        rule: &TriggerRule,
+        id: &str,
+        event: &Event,
+        object: Option<(String, String)>,
+    ) -> Result<(), Refusal> {
+        self.in_life(campaign, event)?;
+        if let Some(condition) = &rule.condition {
+            let view = self.view(campaign, version, Some(event), None);
+            match condition.evaluate(&view) {
+                Truth::True => {}
+                Truth::False => return Err(Refusal { reason: Reason::WhereNotTrue, detail: None, values: condition.observed(&view) }),
+                Truth::Unknown(why) => {
+                    return Err(Refusal { reason: Reason::WhereNotTrue, detail: Some(why), values: condition.observed(&view) });
+                }
+            }
+        }
+        let trigger = Trigger { id: id.to_owned(), event: event.clone() };
+        if let Some(exception) = self.recent_exception(campaign, version, object.as_ref(), &trigger) {
+            return Err(Refusal { detail: Some(format!("`{exception}` happened after it and came first")), ..Reason::Exception.into() });
+        }
+        let same = |journey: &&Journey| journey.campaign == campaign.name && journey.object == object;
+        let under_way = match rule.each {
+            Each::Event => None,
+            _ => self.customer.journeys.values().find(same).map(|journey| journey.id.clone()),
+        };
+        if let Some(journey) = under_way {
+            return self.restart(campaign, &journey, trigger);
+        }
+        if !campaign.parallel && self.customer.journeys.values().any(|journey| journey.campaign == campaign.name) {
+            return Err(Reason::NotParallel.into());
+        }
+        self.may_begin_again(campaign, rule, object.as_ref())?;
+        if let Some(condition) = &campaign.audience {
+            let journey = Self::new_journey(campaign, version, object.clone(), trigger.clone(), self.key().clone(), self.now);
+            let view = self.view(campaign, version, Some(event), Some(&journey));
+            match condition.evaluate(&view) {
+                Truth::True => {}
+                Truth::False => return Err(Refusal { reason: Reason::NotInAudience, detail: None, values: condition.observed(&view) }),
+                Truth::Unknown(why) => {
+                    return Err(Refusal { reason: Reason::NotInAudience, detail: Some(why), values: condition.observed(&view) });
+                }
+            }
+        }
+        self.begin(campaign, version, object, trigger);
+        Ok(())
+    }
+
+    /// Whether the campaign's life allows this event to begin anything (R28, R35).
+    fn in_life(&self, campaign: &Campaign, event: &Event) -> Result<(), Refusal> {
+        let live = self.campaigns.live(&campaign.name).ok_or(Reason::CampaignGone)?;
+        let (zone, _) = self.zone();
+        if live.state == CampaignState::Paused {
+            return Err(Reason::Paused.into());
+        }
+        if campaign.ignore_older_than.add(event.occurred, &zone) < self.now {
+            return Err(Refusal {
+                detail: Some(format!("it came more than {} after it happened", campaign.ignore_older_than)),
+                ..Reason::TooOld.into()
+            });
+        }
+        let from = campaign.runs.from.as_ref().map_or(live.since, |from| from.instant(&zone));
+        if event.occurred < from {
+            return Err(Reason::BeforeStart.into());
+        }
+        if campaign.runs.to.as_ref().is_some_and(|to| to.instant(&zone) <= self.now) {
+            return Err(Reason::AfterEnd.into());
+        }
+        Ok(())
+    }
+
+    fn may_begin_again(&self, campaign: &Campaign, rule: &TriggerRule, object: Option<&(String, String)>) -> Result<(), Refusal> {
+        if rule.each == Each::Event {
+            return Ok(());
+        }
+        let Some(ended) = self.customer.ended.get(&Customer::ended_key(&campaign.name, object.map(|(_, id)| id.as_str()))) else {
+            return Ok(());
+        };
+        let free_at = match campaign.again {
+            Again::Always => return Ok(()),
+            Again::Never => return Err(Reason::NotAgain.into()),
+            Again::After(span) => ended.last_message.map(|at| span.add(at, &self.zone().0)),
+        };
+        match free_at.filter(|free_at| self.now < *free_at) {
+            Some(free_at) => {
+                Err(Refusal { values: BTreeMap::from([("free_at".to_owned(), Value::Timestamp(free_at))]), ..Reason::NotAgain.into() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A trigger for an object whose journey is under way (LANGUAGE.md, `restarts`).
+    fn restart(&mut self, campaign: &Arc<Campaign>, id: &JourneyId, trigger: Trigger) -> Result<(), Refusal> {
+        let Some(mut journey) = self.customer.journeys.remove(id) else { return Ok(()) };
+        let allowed = match campaign.restarts {
+            Restarts::Never => false,
+            Restarts::Always => true,
+            Restarts::UntilSent => journey.sends == 0,
+        };
+        let newer = trigger.event.occurred >= journey.newest.event.occurred;
+        if !allowed || !newer {
+            self.customer.journeys.insert(id.clone(), journey);
+            return Err(Reason::UnderWay.into());
+        }
+        if let Stage::Flying { message, restart, .. } = &mut journey.stage {
+            // Nobody knows yet whether it was handed over: hold it back, and begin anew once that is known (rule P18).
+            *restart = Some(Box::new(trigger));
+            let message = message.clone();
+            if let Some(flight) = self.customer.sends.flights.get_mut(&message) {
+                flight.revoked = true;
+            }
+            self.customer.journeys.insert(id.clone(), journey);
+            return Ok(());
+        }
+        self.begin_anew(journey, trigger);
+        Ok(())
+    }
+
+    /// Puts a journey back to its first step with a newer trigger.
+    pub(super) fn begin_anew(&mut self, mut journey: Journey, trigger: Trigger) {
+        journey.newest = trigger;
+        journey.restarts += 1;
+        journey.step = 0;
+        self.record(Verdict::Restarted, Reason::Retriggered, About::journey(&journey));
+        self.walk(journey);
+    }
+
+    fn new_journey(
+        campaign: &Campaign,
+        version: u32,
+        object: Option<(String, String)>,
+        trigger: Trigger,
+        key: crate::key::CustomerKey,
+        now: jiff::Timestamp,
+    ) -> Journey {
+        let id = JourneyId::new(&campaign.name, object.as_ref().map(|(_, id)| id.as_str()), None, &trigger.id, &key);
+        Journey {
+            id,
+            campaign: campaign.name.clone(),
+            version,
+            object,
+            newest: trigger.clone(),
+            trigger,
+            began: now,
+            step: 0,
+            stage: Stage::Waiting { reached: now },
+            arming: 0,
+            armed: None,
+            round: 0,
+            sends: 0,
+            last_message: None,
+            restarts: 0,
+        }
+    }
+
+    fn begin(&mut self, campaign: &Arc<Campaign>, version: u32, object: Option<(String, String)>, trigger: Trigger) {
+        let journey = Self::new_journey(campaign, version, object, trigger, self.key().clone(), self.now);
+        self.record(Verdict::Began, Reason::Planned, About::journey(&journey));
+        self.make_room();
+        self.walk(journey);
+    }
+
+    /// State is bounded: the oldest journey without a message on its way gives way.
+    pub(super) fn make_room(&mut self) {
+        while self.customer.journeys.len() >= JOURNEYS_LIMIT {
+            let idle = self.customer.journeys.values().filter(|journey| !matches!(journey.stage, Stage::Flying { .. }));
+            let Some(oldest) = idle.min_by_key(|journey| (journey.began, journey.id.clone())).map(|journey| journey.id.clone()) else {
+                return;
+            };
+            if let Some(journey) = self.customer.journeys.remove(&oldest) {
+                self.record(Verdict::Ended, Reason::Bounded, About::journey(&journey));
+                self.end(journey);
+            }
+        }
+    }
+}
