@@ -134,7 +134,7 @@ pub trait Log: Send + Sync + 'static {
 }
 
 /// One partition, read in order.
-pub trait Reader: Send {
+pub trait Reader: Send + Sync {
     /// The next records, at most `max`; waits up to `patience` for the first one and returns none when it does not come.
     ///
     /// Compacted or aborted records leave gaps between offsets. [`Reader::position`] tells where the reader stands behind them.

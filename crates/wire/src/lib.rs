@@ -19,6 +19,7 @@ mod dead_letter;
 mod decision;
 mod delivery;
 mod event;
+pub mod history;
 mod partition;
 pub mod pseudonym;
 mod row;
