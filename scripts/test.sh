@@ -5,7 +5,7 @@
 #
 # Tests on real servers pass over what this machine lacks; with CI=true they fail instead.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 mkdir -p .cache
 log=.cache/test.log
 
