@@ -32,11 +32,15 @@ dev: setup-build ## The four services in one process, without Kafka or Redis, un
 
 .PHONY: setup
 setup: ## Install what building and testing need and this machine lacks (Debian; root or sudo)
-	@scripts/setup.sh test
+	@scripts/setup.sh lint
 
 .PHONY: setup-build
 setup-build:
 	@scripts/setup.sh build
+
+.PHONY: setup-lint
+setup-lint:
+	@scripts/setup.sh lint
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -78,11 +82,11 @@ docs-check: ## Links, commands, places and tests that documents name
 	@python3 scripts/check-docs.py
 
 .PHONY: contract
-contract: ## proto/asyncapi.yaml with AsyncAPI's own parser (needs node and npm)
+contract: setup-lint ## proto/asyncapi.yaml with AsyncAPI's own parser
 	@proto/validate.sh
 
 .PHONY: lint
-lint: fmt-check clippy deny ## Format and lints
+lint: fmt-check clippy deny contract ## Format and lints
 
 .PHONY: ci
 ci: lint docs test ## All that CI runs

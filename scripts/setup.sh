@@ -3,14 +3,15 @@
 #
 #   scripts/setup.sh build    a C toolchain and headers for librdkafka and OpenSSL, and Rust
 #   scripts/setup.sh test     that, and Redis, Java and Maven for the tests on real servers, and Python
+#   scripts/setup.sh lint     that, and Node for AsyncAPI's parser
 #
 # Debian's packages come by apt-get, as root or through sudo. Elsewhere it names what is missing and leaves the rest to
 # you. Rust comes from Debian's rustup where there is one, else from https://rustup.rs; the version stands in
-# rust-toolchain.toml. Exit code 1: something that is needed to build is missing. 2: only tests on real servers lack it.
+# rust-toolchain.toml. Exit code 1: something that is needed to build is missing. 2: only tests on real servers or lints lack it.
 set -euo pipefail
 
 tier=${1:-test}
-case $tier in build | test) ;; *) echo "setup: unknown tier '$tier'; say build or test" >&2; exit 64 ;; esac
+case $tier in build | test | lint) ;; *) echo "setup: unknown tier '$tier'; say build, test or lint" >&2; exit 64 ;; esac
 
 say() { echo "setup: $*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -30,6 +31,11 @@ missing_to_test() {
   java_is_new_enough || echo default-jre-headless
   have mvn || echo maven
   have python3 || echo python3
+}
+
+missing_to_lint() {
+  have node || echo nodejs
+  have npm || echo npm
 }
 
 # Runs a command as root: directly, or through sudo where that exists.
@@ -71,3 +77,6 @@ install_packages $(missing_to_build) && install_rust || exit 1
 [ "$tier" = build ] && exit 0
 # shellcheck disable=SC2046
 install_packages $(missing_to_test) || exit 2
+[ "$tier" = test ] && exit 0
+# shellcheck disable=SC2046
+install_packages $(missing_to_lint) || exit 2
