@@ -65,3 +65,24 @@ fn a_campaign_shown_with_every_default_is_the_same_campaign() {
         assert_eq!(format!("{campaign:?}"), format!("{:?}", after.campaigns[name]), "{}", show(campaign, &before.shop));
     }
 }
+
+#[test]
+fn the_recorded_shop_keeps_the_shipped_tracking_plan() {
+    let plan: serde_json::Value = serde_json::from_str(&file("tracking-plan.json").text).expect("JSON");
+    let recording = std::fs::read_to_string(folder().join("../tests/fixtures/hollow-oak/events.jsonl")).expect("the recording");
+    let mut checked = 0;
+    for line in recording.lines() {
+        let message: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let Some(event) = message["event"].as_str() else { continue };
+        let mut schema = plan[event].clone();
+        assert!(schema.is_object(), "`{event}` is not in the tracking plan");
+        schema["$defs"] = plan["$defs"].clone();
+        let properties = &message["properties"];
+        jsonschema::validate(&schema, properties).unwrap_or_else(|error| panic!("{event}: {error}: {properties}"));
+        for name in properties.as_object().into_iter().flat_map(|properties| properties.keys()) {
+            assert!(!schema["properties"][name].is_null(), "`{name}` of `{event}` is not in the tracking plan");
+        }
+        checked += 1;
+    }
+    assert!(checked > 1_000, "only {checked} messages");
+}

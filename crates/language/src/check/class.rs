@@ -55,7 +55,7 @@ fn way_out(subject: &Subject<'_>, file: &mut FileFindings<'_>) {
     };
     let footer = shop.senders.sms.as_ref().filter(|_| resolve::has_footer(send, Class::Promotional));
     for (language, text) in &texts.texts {
-        let own = text.template.source().contains("opt_out");
+        let own = text.template.variables().iter().any(|variable| variable.path == "opt_out");
         let line = footer.and_then(|senders| for_language(&senders.footer, Some(language), language));
         if own || line.is_some() {
             continue;

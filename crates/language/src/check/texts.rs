@@ -74,24 +74,19 @@ fn one(placed: &PlacedTemplate, language: &str, scope: &Scope<'_>, file: &mut Fi
             _ => {}
         }
     }
-    for (offset, page) in pages(&placed.text.value) {
-        if !scope.shop.pages.contains_key(page) {
+    for page in placed.template.pages() {
+        if !scope.shop.pages.contains_key(&page.name) {
             let known = scope.shop.pages.keys().map(String::as_str);
-            let hint = did_you_mean(page, known.clone());
+            let hint = did_you_mean(&page.name, known.clone());
             let hint = match (hint.is_empty(), scope.shop.pages.is_empty()) {
                 (false, _) => hint,
                 (true, false) => format!("; it has {}", listed(known, "and")),
                 (true, true) => "; it has none".to_owned(),
             };
-            file.wrong(placed.text.place_of(offset), format!("no page `{page}` in shop.yaml{hint}"));
+            file.wrong(placed.text.place_of(page.offset), format!("no page `{}` in shop.yaml{hint}", page.name));
         }
     }
     dates(placed, scope, file);
-}
-
-/// The pages that a text names, each with its offset in characters.
-fn pages(source: &str) -> Vec<(usize, &str)> {
-    called(source, "page(").filter_map(|(offset, rest)| Some((offset, quoted(rest)?))).collect()
 }
 
 /// What follows each mention of a word, and the offset of the mention in characters.
@@ -101,13 +96,6 @@ fn called<'a>(source: &'a str, word: &'a str) -> impl Iterator<Item = (usize, &'
         let alone = !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == '.');
         alone.then(|| (source[..at].chars().count(), &source[at + word.len()..]))
     })
-}
-
-/// The text in quotes that something begins with.
-fn quoted(rest: &str) -> Option<&str> {
-    let rest = rest.trim_start();
-    let quote = rest.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
-    rest[1..].split_once(quote).map(|(inside, _)| inside)
 }
 
 /// `event.held_until | date` needs a date.

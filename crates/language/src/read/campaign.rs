@@ -263,13 +263,7 @@ fn until(file: &mut File<'_>, node: &Node) -> Option<Wait> {
         return file.time_of_day(node, "`until`").map(|time| Wait::UntilTimeOfDay(time.value));
     }
     if let Some(span) = spelling.strip_suffix(" of silence") {
-        return match span.parse() {
-            Ok(span) => Some(Wait::UntilSilence(span)),
-            Err(error) => {
-                file.findings.form(node.place, error.to_string());
-                None
-            }
-        };
+        return file.spelled_span(node.place, span).map(Wait::UntilSilence);
     }
     let later = spelling == "best hour"
         || spelling.strip_suffix(" of inactivity").is_some_and(|span| span.parse::<crate::time::Span>().is_ok())

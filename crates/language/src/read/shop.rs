@@ -45,7 +45,7 @@ const CAP: Keys = Keys { of: "a rule of `caps`", known: &["at_most", "per", "cha
 
 const QUIET_HOURS: Keys = Keys { of: "`quiet_hours`", known: &["promotional", "transactional"], later: &["countries"] };
 
-const QUIET: Keys = Keys { of: "quiet hours", known: &["from", "to", "days_off"], later: &[] };
+const QUIET: Keys = Keys { of: "a quiet time", known: &["from", "to", "days_off"], later: &[] };
 
 const SENDERS: Keys = Keys { of: "`senders`", known: &["sms"], later: &["email", "push", "whatsapp", "viber"] };
 

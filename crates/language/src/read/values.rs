@@ -10,7 +10,7 @@ use crate::condition::{Condition, Expression};
 use crate::findings::{did_you_mean, listed};
 use crate::model::{Moment, TextByLanguage};
 use crate::text::Template;
-use crate::time::{Span, TimeOfDay};
+use crate::time::{InvalidSpan, Span, TimeOfDay};
 use crate::yaml::{Content, Node, Place, Text};
 
 /// A value and where it stands.
@@ -69,7 +69,8 @@ impl File<'_> {
 
     /// A text of a certain form; `form` says which.
     pub(super) fn formed(&mut self, node: &Node, what: &str, fits: fn(&str) -> bool, form: &str) -> Option<Placed<String>> {
-        let text = self.text(node, what)?;
+        let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        let text = self.text(node, &format!("{article} {what}"))?;
         if fits(&text.value) {
             return Some(Placed { value: text.value.clone(), place: text.place });
         }
@@ -188,10 +189,25 @@ impl File<'_> {
                 return None;
             }
         };
+        self.spelled_span(node.place, spelling).map(|value| Placed { value, place: node.place })
+    }
+
+    /// A duration as it is spelled, alone or as a part of a text.
+    pub(super) fn spelled_span(&mut self, place: Place, spelling: &str) -> Option<Span> {
         match spelling.parse::<Span>() {
-            Ok(value) => Some(Placed { value, place: node.place }),
+            Ok(_) if spelling.starts_with('0') => {
+                let message = format!("`{spelling}` begins with 0; write {}", spelling.trim_start_matches('0'));
+                self.findings.form(place, message);
+                None
+            }
+            Ok(span) => Some(span),
+            // The form is right, only that nobody waits so long.
+            Err(error @ InvalidSpan::Range(_)) if !spelling.starts_with('0') => {
+                self.findings.wrong(place, error.to_string());
+                None
+            }
             Err(error) => {
-                self.findings.form(node.place, error.to_string());
+                self.findings.form(place, error.to_string());
                 None
             }
         }
