@@ -23,6 +23,8 @@ pub struct RedisOptions {
     pub durable: bool,
     /// The port of the server on this machine that it copies.
     pub replica_of: Option<u16>,
+    /// It watches over the server at this port of this machine instead of keeping data, and calls it `mymaster`.
+    pub sentinel_of: Option<u16>,
     /// Further settings, such as `("maxmemory-policy", "allkeys-lru")`.
     pub settings: Vec<(String, String)>,
 }
@@ -112,26 +114,7 @@ impl Redis {
     }
 
     fn launch(&mut self) -> Result<(), Missing> {
-        let folder = self.folder.path().display().to_string();
-        let port = self.port.to_string();
-        let mut arguments: Vec<String> = [
-            ["--bind", "127.0.0.1"],
-            ["--port", &port],
-            ["--dir", &folder],
-            ["--save", ""],
-            ["--appendonly", if self.options.durable { "yes" } else { "no" }],
-            ["--appendfsync", "always"],
-        ]
-        .concat()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-        if let Some(primary) = self.options.replica_of {
-            arguments.extend(["--replicaof".to_owned(), "127.0.0.1".to_owned(), primary.to_string()]);
-        }
-        for (name, value) in &self.options.settings {
-            arguments.extend([format!("--{name}"), value.clone()]);
-        }
+        let arguments = self.arguments()?;
         let log = self.folder.path().join("redis.log");
         let mut process = Process::start("redis-server", &arguments, &log)?;
         let deadline = Instant::now() + START_PATIENCE;
@@ -142,5 +125,34 @@ impl Redis {
         }
         self.process = Some(process);
         Ok(())
+    }
+
+    fn arguments(&self) -> Result<Vec<String>, Missing> {
+        let mut settings = vec![
+            ("bind".to_owned(), "127.0.0.1".to_owned()),
+            ("port".to_owned(), self.port.to_string()),
+            ("dir".to_owned(), self.folder.path().display().to_string()),
+        ];
+        if let Some(watched) = self.options.sentinel_of {
+            settings.push(("sentinel".to_owned(), format!("monitor mymaster 127.0.0.1 {watched} 1")));
+            settings.push(("sentinel".to_owned(), "down-after-milliseconds mymaster 500".to_owned()));
+        } else {
+            let durable = if self.options.durable { "yes" } else { "no" };
+            settings.extend(
+                [("save", "\"\""), ("appendonly", durable), ("appendfsync", "always")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            );
+        }
+        if let Some(primary) = self.options.replica_of {
+            settings.push(("replicaof".to_owned(), format!("127.0.0.1 {primary}")));
+        }
+        settings.extend(self.options.settings.iter().cloned());
+        // A file, because a sentinel wants to write down there what it learns.
+        let file = self.folder.path().join("redis.conf");
+        let text: String = settings.iter().map(|(name, value)| format!("{name} {value}\n")).collect();
+        std::fs::write(&file, text).map_err(Missing::new)?;
+        let mut arguments = vec![file.display().to_string()];
+        arguments.extend(self.options.sentinel_of.map(|_| "--sentinel".to_owned()));
+        Ok(arguments)
     }
 }

@@ -120,7 +120,8 @@ pub trait Log: Send + Sync + 'static {
     /// Appends records, each target partition in the order given, and resolves with their offsets when all are acknowledged.
     ///
     /// Idempotent and without gaps: a record is never skipped while a later one of its partition lands. It waits while the log is
-    /// away. Dropping the future gives up waiting, not the records: they may still land later.
+    /// away. Calls that wait at the same time land in any order: await one before the next where their order matters. Dropping the
+    /// future gives up waiting, not the records: they may still land later.
     fn append(&self, records: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<Offset>, LogError>>;
 
     /// Opens a partition for reading.

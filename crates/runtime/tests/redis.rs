@@ -196,6 +196,36 @@ async fn a_password_opens_the_server() {
 }
 
 #[tokio::test]
+async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
+    let Some(mut primary) = need(Redis::start(RedisOptions::default())) else { return };
+    let Some(replica) = need(Redis::start(RedisOptions { replica_of: Some(primary.port()), ..RedisOptions::default() })) else { return };
+    let Some(sentinel) = need(Redis::start(RedisOptions { sentinel_of: Some(primary.port()), ..RedisOptions::default() })) else { return };
+    eventually("the sentinel to know the replica", || async {
+        let told = sentinel.command(&["SENTINEL", "REPLICAS", "mymaster"]);
+        let synchronised = replica.command(&["INFO", "replication"]).contains("master_link_status:up");
+        if synchronised && told.contains(&replica.port().to_string()) { Ok(()) } else { Err(told) }
+    })
+    .await;
+    let config = RedisConfig { topology: Topology::Sentinel, timeout: Duration::from_millis(500), ..config(&sentinel) };
+    let store = RedisStore::connect(&config, "tests", PARTITIONS).await.unwrap();
+    store.write(0, None, &facts(1, 1, 0), &value("acme/user:1", Some("kept"))).await.unwrap();
+    assert_eq!(primary.command(&["WAIT", "1", "10000"]), "1");
+    assert_eq!(primary.command(&["GET", &store.keys().value(0, "acme/user:1")]), "kept");
+
+    primary.kill();
+    let loaded = eventually("the answer of the next primary", || async {
+        match store.load(0, &texts(&["acme/user:1"])).await {
+            Ok(loaded) => Ok(loaded),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await;
+    assert_eq!(loaded, Loaded { facts: Some(facts(1, 1, 0)), values: vec![Some(Bytes::from_static(b"kept"))] });
+    store.write(0, Some(&facts(1, 1, 0).fence), &facts(1, 1, 1), &Change::default()).await.unwrap();
+    assert_eq!(replica.command(&["HGET", &store.keys().facts(0), "head"]), "1");
+}
+
+#[tokio::test]
 async fn a_cluster_behaves_as_one_server_does() {
     let clustered = RedisOptions { settings: vec![("cluster-enabled".to_owned(), "yes".to_owned())], ..RedisOptions::default() };
     let Some(first) = need(Redis::start(clustered.clone())) else { return };
