@@ -1,21 +1,19 @@
 //! Wiring: what runs beside the workers, and how a process gets its clients.
 
-use std::{collections::hash_map::RandomState, convert::Infallible, future::Future, hash::BuildHasher, sync::Arc};
+use std::{collections::hash_map::RandomState, convert::Infallible, future::Future, hash::BuildHasher, sync::Arc, time::Duration};
 
+use cartwheel_installation::Installation;
 use cartwheel_runtime::{
-    admin::{self, Readiness},
+    admin::Readiness,
     clock::Clock,
     installation::InstallationConfig,
-    kafka::{Kafka, Setting, TopicSpec},
     log::{Log, Positions},
     partitions::{OwnershipSource, host},
-    redis::RedisStore,
-    service::{Failure, Tasks, reach},
+    service::{Failure, Tasks},
     store::PartitionStore,
 };
-use cartwheel_wire::{Codec, TopicChoices, Topics};
+use cartwheel_wire::Codec;
 use prometheus::Registry;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,10 +23,13 @@ use crate::{
     error::Error,
     gate::Gate,
     metrics::Metrics,
-    providers::Providers,
+    providers::{Providers, Shown},
     samples::{Sampler, Samples},
     worker::PartitionWorker,
 };
+
+/// What the process takes to end behind the drain of its workers.
+const BEHIND_DRAIN: Duration = Duration::from_secs(1);
 
 /// What a dispatcher works on: the same kinds of things whether it is a process of its own or one role of several in a process.
 pub struct Handles<S> {
@@ -69,7 +70,7 @@ impl Parts {
     /// When the registry has the role's metrics already.
     pub fn new<S>(config: &DispatcherConfig, installation: &InstallationConfig, handles: &Handles<S>) -> Result<Self, Error> {
         let Handles { log, store, clock, codec, providers, registry, readiness, .. } = handles;
-        let topics = Topics::new(&installation.prefix, installation.generation, installation.partitions);
+        let topics = cartwheel_installation::topics(installation);
         let metrics = Arc::new(Metrics::new(registry)?);
         let samples = Arc::new(Samples::new(config.gate.longest_freshness()));
         let controls = Arc::new(Controls::new(config.controls.freshness, config.controls.resume_rate));
@@ -150,92 +151,38 @@ async fn never_fails(task: impl Future<Output = ()>) -> Result<(), Infallible> {
 /// A process of its own: real Kafka and Redis, waited for where they are away.
 ///
 /// # Errors
-/// As [`run`]; topics that are not as they must be; an admin address that is taken.
+/// As [`run`]; a provider that cannot be set up; an admin address that is taken.
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failure> {
-    let clock = Clock::system();
     let registry = Registry::new();
     let readiness = Readiness::new();
-    let installation = &config.installation;
-    let topics = Topics::new(&installation.prefix, installation.generation, installation.partitions);
-    let providers = config.dispatcher.providers(&clock, &(Arc::new(|_: crate::providers::Shown<'_>| {}) as _)).map_err(Failure::stopped)?;
+    let mut tasks = Tasks::new(stop.clone(), config.dispatcher.drain + BEHIND_DRAIN);
+    tasks.serve_admin(&config.admin, &registry, &readiness).await?;
+    let reached = Installation::reach(&config.kafka, &config.installation, &readiness, &stop).await;
+    let Some(found) = reached.map_err(Failure::stopped)? else { return tasks.run().await };
+    let Some(store) = found.store(&config.redis, &config.installation).await else { return tasks.run().await };
+    let show: Arc<dyn Fn(Shown<'_>) + Send + Sync> = Arc::new(|_| {});
+    let providers = config.dispatcher.providers(&found.clock, &show).map_err(Failure::stopped)?;
     if providers.iter().next().is_none() {
         tracing::warn!("no provider is configured: every message comes back; see [dispatcher.providers]");
     }
-    let admin = match config.admin.listen.as_str() {
-        "" => None,
-        listen => {
-            let listener = TcpListener::bind(listen).await;
-            let listener =
-                listener.map_err(|error| Failure::stopped(format!("could not listen at {listen}: {error}; change admin.listen")))?;
-            Some(tokio::spawn(admin::serve(listener, registry.clone(), readiness.clone(), stop.clone())))
-        }
-    };
-
-    let kafka = Kafka::new(config.kafka.clone());
-    let (on_kafka, on_redis) = (readiness.condition("kafka"), readiness.condition("redis"));
-    let (check, specs) = (kafka.topics(), specs(&topics));
-    let Some(findings) = reach(&on_kafka, &clock, &stop, || check.check(&specs)).await else { return Ok(()) };
-    if !findings.is_empty() {
-        let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        return Err(Failure::stopped(format!("topics are not as they must be:\n  - {}", findings.join("\n  - "))));
-    }
-    let connect = || RedisStore::connect(&config.redis, &installation.name, installation.partitions);
-    let Some(store) = reach(&on_redis, &clock, &stop, connect).await else { return Ok(()) };
-    let log = kafka.log(clock.clone()).map_err(Failure::stopped)?;
-    let membership = kafka.join(config.dispatcher.membership(&topics.sends_transactional)).map_err(Failure::stopped)?;
+    let membership = found.kafka.join(config.dispatcher.membership(&found.topics.sends_transactional)).map_err(Failure::stopped)?;
     let handles = Handles {
-        log: Arc::new(log),
+        log: found.log,
         store: Arc::new(store),
-        clock,
+        clock: found.clock,
         positions: membership.positions(),
         ownership: membership,
-        codec: Codec::single_object(),
+        codec: found.codec,
         providers,
         registry,
         readiness,
     };
-    let ended = run(&config.dispatcher, installation, handles, stop.clone()).await;
-    stop.cancel();
-    if let Some(admin) = admin {
-        admin.await.map_err(Failure::stopped)?.map_err(Failure::stopped)?;
-    }
-    ended
+    tasks.spawn("dispatcher", async move { run(&config.dispatcher, &config.installation, handles, stop).await });
+    tasks.run().await
 }
 
 /// A token that no other worker has: 128 bits of two hashers that the standard library seeds from the machine's randomness.
 fn token() -> u128 {
     let half = || u128::from(RandomState::new().hash_one(std::process::id()));
     half() << 64 | half()
-}
-
-/// What the topics must be (DESIGN: equal partition counts; P12: LogAppendTime; P15: nothing of the journal is compacted too early).
-fn specs(topics: &Topics) -> Vec<TopicSpec> {
-    let choices = TopicChoices::default();
-    let needed = [
-        &topics.events,
-        &topics.sends_transactional,
-        &topics.sends_promotional,
-        &topics.deliveries,
-        &topics.controls,
-        &topics.dead_letters,
-    ];
-    let plans = topics.specs(&choices).into_iter().filter(|plan| needed.contains(&&plan.name));
-    plans
-        .map(|plan| TopicSpec {
-            name: plan.name.to_string(),
-            partitions: plan.partitions.number(topics.partitions),
-            replication: u32::from(choices.replicas),
-            settings: plan.settings.into_iter().map(|(name, value)| setting(name, value)).collect(),
-        })
-        .collect()
-}
-
-/// Where a topic may keep more than it must, more is right.
-fn setting(name: &'static str, value: String) -> Setting {
-    match value.parse() {
-        Ok(least) if name.starts_with("retention.") || name.starts_with("min.") || name == "max.message.bytes" => {
-            Setting::at_least(name, least)
-        }
-        _ => Setting::is(name, value),
-    }
 }

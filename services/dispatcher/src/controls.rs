@@ -65,8 +65,11 @@ struct Read {
 /// A pace above this many messages a second is none: it is beyond what providers take.
 const UNPACED: f64 = 10_000.0;
 
-/// How long a reader waits for the next order before it confirms that there was none.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How often the topic's end is asked for: a stop is in force after about so long.
+const CONFIRM_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a reader waits for records that are known to be there.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The pause behind a failure to read.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -178,18 +181,16 @@ impl ControlsReader {
                 Ok(bounds) => bounds.end,
                 Err(error) => return error,
             };
-            loop {
+            while reader.position() < end {
                 match reader.read(256, PATIENCE).await {
                     Ok(records) => records.iter().for_each(|record| self.take(record)),
                     Err(error) => return error,
-                }
-                if reader.position() >= end {
-                    break;
                 }
             }
             self.controls.confirm(asked);
             self.metrics.controls_confirmed(asked);
             self.ready.holds();
+            self.clock.sleep(CONFIRM_EVERY).await;
         }
     }
 

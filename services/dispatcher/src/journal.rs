@@ -7,7 +7,7 @@
 //!
 //! An attempt whose writer is gone may be taken over where the message is to go out at least once. That is a claim too: it counts if no
 //! other take-over stands between it and the attempt that its writer saw. From then on only the last one's word counts, except that
-//! whoever handed the message over may say so; and nobody can say any more that it was not handed over.
+//! whoever handed the message over may say so; and the one who took over never says that it was not handed over.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -195,8 +195,7 @@ impl Known {
         let counts = match result {
             OutcomeResult::Unknown => true,
             OutcomeResult::Sent | OutcomeResult::Delivered => self.attempts.iter().any(|(_, writer)| *writer == claimant),
-            OutcomeResult::Failed { .. } => *last == claimant,
-            OutcomeResult::Suppressed { .. } => *last == claimant && self.attempts.len() == 1,
+            OutcomeResult::Failed { .. } | OutcomeResult::Suppressed { .. } => *last == claimant,
             OutcomeResult::Expired | OutcomeResult::Returned { .. } => false,
         };
         match (&self.ended, result) {
@@ -204,5 +203,77 @@ impl Known {
             (Some((OutcomeResult::Unknown, _)), OutcomeResult::Sent | OutcomeResult::Delivered | OutcomeResult::Failed { .. }) => counts,
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(30);
+
+    fn message() -> MessageId {
+        "m".to_owned().into()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// A journal of records by writer and word, one a second.
+    fn journal(records: &[(u128, Word)]) -> Journal {
+        let mut journal = Journal::default();
+        for (offset, (claimant, word)) in records.iter().enumerate() {
+            let at = at(offset as i64);
+            journal.fold(offset as u64, &message(), *claimant, word.clone(), at, at);
+        }
+        journal
+    }
+
+    const FIRST: Word = Word::Attempt { takes_over: false };
+    const TAKE_OVER: Word = Word::Attempt { takes_over: true };
+    const UNKNOWN: Word = Word::Ended(OutcomeResult::Unknown);
+    const SENT: Word = Word::Ended(OutcomeResult::Sent);
+
+    #[test]
+    fn an_attempt_is_let_be_for_the_grace_and_then_ended_or_taken_over_by_class() {
+        let journal = journal(&[(1, FIRST)]);
+        let then = |delivery, second| journal.next_move(&message(), delivery, at(second), GRACE);
+        assert_eq!(then(Delivery::AtMostOnce, 29), Move::Wait(at(30)));
+        assert_eq!(then(Delivery::AtMostOnce, 30), Move::SayUnknown);
+        assert_eq!(then(Delivery::AtLeastOnce, 30), Move::Claim { behind: Some(0) });
+    }
+
+    #[test]
+    fn of_two_take_overs_behind_one_attempt_the_first_has_it() {
+        let journal = journal(&[(1, FIRST), (2, TAKE_OVER), (3, TAKE_OVER)]);
+        assert!(journal.won(&message(), 1, Some(0)));
+        assert!(!journal.won(&message(), 2, Some(0)));
+    }
+
+    #[test]
+    fn what_was_given_up_before_its_writer_read_it_back_is_not_called() {
+        assert!(journal(&[(1, FIRST)]).won(&message(), 0, None));
+        assert!(!journal(&[(1, FIRST), (2, UNKNOWN)]).won(&message(), 0, None));
+    }
+
+    #[test]
+    fn unknown_gives_way_to_who_knows_and_to_nobody_else() {
+        let ended = |records: &[(u128, Word)]| match journal(records).standing(&message()) {
+            Standing::Ended { result, .. } => result,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ended(&[(1, FIRST), (2, UNKNOWN), (1, SENT)]), OutcomeResult::Sent);
+        assert_eq!(ended(&[(1, FIRST), (2, UNKNOWN), (2, SENT)]), OutcomeResult::Unknown);
+        assert_eq!(ended(&[(1, FIRST), (1, SENT), (2, UNKNOWN)]), OutcomeResult::Sent);
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten() {
+        let mut journal = journal(&[(1, FIRST)]);
+        journal.forget_before(at(0));
+        assert_eq!(journal.len(), 1);
+        journal.forget_before(at(1));
+        assert!(journal.is_empty());
     }
 }

@@ -4,7 +4,9 @@ use cartwheel_engine::effect::Message;
 use cartwheel_language::Class;
 use cartwheel_runtime::log::Partition;
 use jiff::{SignedDuration, Timestamp};
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector};
+use prometheus::{
+    GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
+};
 
 use crate::lane::Lane;
 
@@ -104,13 +106,12 @@ impl Metrics {
         self.known_as_of.with_label_values(&["controls"]).set(asked.as_millisecond() as f64 / 1_000.0);
     }
 
-    /// What a partition's worker holds.
-    pub(crate) fn holds(&self, partition: Partition, at_work: usize, waiting: [usize; Lane::COUNT]) {
+    /// The gauges of one partition's worker.
+    pub(crate) fn of_partition(&self, partition: Partition) -> PartitionGauges {
         let partition = partition.to_string();
-        self.at_work.with_label_values(&[&partition]).set(i64::try_from(at_work).unwrap_or(i64::MAX));
-        for lane in Lane::ALL {
-            let waiting = i64::try_from(waiting[lane as usize]).unwrap_or(i64::MAX);
-            self.waiting.with_label_values(&[partition.as_str(), lane.name()]).set(waiting);
+        PartitionGauges {
+            at_work: self.at_work.with_label_values(&[&partition]),
+            waiting: Lane::ALL.map(|lane| self.waiting.with_label_values(&[partition.as_str(), lane.name()])),
         }
     }
 
@@ -127,6 +128,21 @@ impl Metrics {
     /// How many shops' calls to a provider are paused.
     pub(crate) fn open_breakers(&self, provider: &str, open: usize) {
         self.breakers.with_label_values(&[provider]).set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+}
+
+/// What one partition's worker holds.
+pub(crate) struct PartitionGauges {
+    at_work: IntGauge,
+    waiting: [IntGauge; Lane::COUNT],
+}
+
+impl PartitionGauges {
+    pub(crate) fn show(&self, at_work: usize, waiting: [usize; Lane::COUNT]) {
+        self.at_work.set(i64::try_from(at_work).unwrap_or(i64::MAX));
+        for (gauge, waiting) in self.waiting.iter().zip(waiting) {
+            gauge.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        }
     }
 }
 

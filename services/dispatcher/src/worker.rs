@@ -93,6 +93,7 @@ impl PartitionWorker {
         let Some(mut urgent) = self.open_lane(Lane::Transactional).await? else { return Ok(()) };
         let Some(mut offers) = self.open_lane(Lane::Promotional).await? else { return Ok(()) };
         let mut at_work = FuturesUnordered::new();
+        let gauges = self.desk.shared.metrics.of_partition(self.desk.partition);
         let mut stopping = false;
         let stop = self.desk.stop.clone();
         loop {
@@ -119,7 +120,7 @@ impl PartitionWorker {
                     at_work.extend(self.take(&mut offers, reader, records)?);
                 }
             }
-            self.desk.shared.metrics.holds(self.desk.partition, at_work.len(), Lane::ALL.map(|lane| self.queues.waiting(lane)));
+            gauges.show(at_work.len(), Lane::ALL.map(|lane| self.queues.waiting(lane)));
         }
     }
 

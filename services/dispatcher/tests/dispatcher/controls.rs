@@ -30,7 +30,7 @@ fn r93_every_scope_of_a_stop_holds_and_a_resume_lifts_it() {
         stage.pass(Duration::from_secs(1));
         stage.send(&resumed);
         assert!(stage.until(MINUTE, |stage| stage.ended(&resumed)));
-        assert_eq!(provider.given(), [resumed.id.clone()]);
+        assert_eq!(provider.given(), std::slice::from_ref(&resumed.id));
     }
 }
 

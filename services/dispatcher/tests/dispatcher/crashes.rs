@@ -184,7 +184,7 @@ fn what_cannot_be_read_is_a_dead_letter_and_stalls_nobody() {
     assert!(stage.until(MINUTE, |stage| stage.ended(&message)));
     stage.pass(Duration::from_secs(1));
     assert_eq!(stage.log.records(&stage.topics.dead_letters, 0).len(), 3);
-    assert_eq!(provider.given(), [message.id.clone()]);
+    assert_eq!(provider.given(), std::slice::from_ref(&message.id));
 }
 
 #[test]

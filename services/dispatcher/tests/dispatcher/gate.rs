@@ -32,7 +32,7 @@ fn a_wanted_message_goes_out_at_once_and_its_outcome_is_keyed_by_its_customer() 
     stage.send(&message);
     assert!(stage.until(Duration::from_millis(200), |stage| stage.ended(&message)));
     assert_eq!(stage.outcomes(&message), [OutcomeResult::Sent]);
-    assert_eq!(provider.given(), [message.id.clone()]);
+    assert_eq!(provider.given(), std::slice::from_ref(&message.id));
     let (key, ..) = stage.facts().remove(0);
     assert_eq!(key, message.customer);
     assert_eq!(stage.journal().last().unwrap().provider_message_id.as_deref(), Some("p"));
@@ -71,7 +71,7 @@ fn revoked_moved_and_closed_windows_are_told_apart() {
     assert_eq!(stage.outcomes(&messages[0]), suppressed(Suppression::Revoked));
     assert_eq!(stage.outcomes(&messages[1]), returned(Return::Moved));
     assert_eq!(stage.outcomes(&messages[2]), returned(Return::WindowClosed));
-    assert_eq!(provider.given(), [messages[3].id.clone()]);
+    assert_eq!(provider.given(), std::slice::from_ref(&messages[3].id));
 }
 
 #[test]

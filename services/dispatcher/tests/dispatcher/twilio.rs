@@ -21,11 +21,14 @@ use url::Url;
 
 use crate::stage::Stage;
 
-/// What the server was asked, and what it answers: status, headers, body; none hangs.
+/// Status, `Retry-After` and body.
+type Said = (u16, Option<&'static str>, &'static str);
+
+/// What the server was asked, and what it answers; none hangs.
 #[derive(Clone, Default)]
 struct Server {
     asked: Arc<Mutex<Vec<(Uri, HeaderMap, String)>>>,
-    answer: Arc<Mutex<Option<(u16, Option<&'static str>, &'static str)>>>,
+    answer: Arc<Mutex<Option<Said>>>,
 }
 
 async fn answer(State(server): State<Server>, uri: Uri, headers: HeaderMap, body: String) -> Response {
@@ -40,7 +43,7 @@ async fn answer(State(server): State<Server>, uri: Uri, headers: HeaderMap, body
 }
 
 impl Server {
-    async fn start(answers: (u16, Option<&'static str>, &'static str)) -> (Self, Url) {
+    async fn start(answers: Said) -> (Self, Url) {
         let server = Self::default();
         server.say(answers);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -50,7 +53,7 @@ impl Server {
         (server, url)
     }
 
-    fn say(&self, answers: (u16, Option<&'static str>, &'static str)) {
+    fn say(&self, answers: Said) {
         *self.answer.lock().unwrap() = Some(answers);
     }
 }
