@@ -31,6 +31,7 @@ const CLUSTER_ID: &str = "Y2FydHdoZWVsLXRlc3RzIQ";
 pub struct Kafka {
     folder: TempDir,
     port: u16,
+    guarded_port: Option<u16>,
     process: Option<Process>,
 }
 
@@ -51,10 +52,47 @@ impl Kafka {
     /// # Errors
     /// If jars, Java or ports cannot be had, or it does not come up.
     pub fn start() -> Result<Self, Missing> {
+        let folder = folder()?;
+        Self::begin(folder, None, "")
+    }
+
+    /// Starts a node that listens a second time with TLS and asks there for this user and password (SASL PLAIN).
+    ///
+    /// # Errors
+    /// As [`Kafka::start`], and if `openssl` cannot be had.
+    pub fn start_guarded(user: &str, password: &str) -> Result<Self, Missing> {
+        let folder = folder()?;
+        let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("ca.pem"));
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .map_err(|error| Missing::new(format!("could not run openssl: {error}")))?;
+        if !made.status.success() {
+            return Err(Missing::new(format!("openssl made no certificate: {}", String::from_utf8_lossy(&made.stderr))));
+        }
+        let read = |path: &Path| std::fs::read_to_string(path).map_err(Missing::new);
+        let store = folder.path().join("store.pem");
+        std::fs::write(&store, read(&key)? + &read(&certificate)?).map_err(Missing::new)?;
+        let port = free_port()?;
+        let settings = format!(
+            "listener.name.guarded.ssl.keystore.type=PEM\n\
+             listener.name.guarded.ssl.keystore.location={}\n\
+             listener.name.guarded.sasl.enabled.mechanisms=PLAIN\n\
+             listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+             user_{user}=\"{password}\";\n",
+            store.display()
+        );
+        Self::begin(folder, Some(port), &settings)
+    }
+
+    fn begin(folder: TempDir, guarded_port: Option<u16>, more: &str) -> Result<Self, Missing> {
         let libs = jars()?;
-        let folder = tempfile::Builder::new().prefix("cartwheel-kafka-").tempdir().map_err(Missing::new)?;
         let (port, controller) = (free_port()?, free_port()?);
-        let settings = settings(folder.path(), port, controller);
+        let settings = settings(folder.path(), port, guarded_port, controller) + more;
         let file = folder.path().join("server.properties");
         std::fs::write(&file, settings).map_err(Missing::new)?;
         let formatted = Command::new("java")
@@ -66,7 +104,7 @@ impl Kafka {
         if !formatted.status.success() {
             return Err(Missing::new(format!("could not format kafka's folder: {}", String::from_utf8_lossy(&formatted.stderr))));
         }
-        let mut node = Self { folder, port, process: None };
+        let mut node = Self { folder, port, guarded_port, process: None };
         node.launch(&libs)?;
         Ok(node)
     }
@@ -74,6 +112,20 @@ impl Kafka {
     /// Where it listens, `host:port`.
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where it listens with TLS and asks for a password.
+    ///
+    /// # Panics
+    /// If it was not started by [`Kafka::start_guarded`].
+    pub fn guarded_bootstrap(&self) -> String {
+        let Some(port) = self.guarded_port else { panic!("this node is not guarded") };
+        format!("127.0.0.1:{port}")
+    }
+
+    /// The certificate of the authority that a guarded node's own comes from.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
     }
 
     /// Kills the node as a power cut would; its data stays.
@@ -185,15 +237,22 @@ fn java(libs: &Path, folder: &Path) -> Vec<String> {
     .into()
 }
 
-fn settings(folder: &Path, port: u16, controller: u16) -> String {
+fn folder() -> Result<TempDir, Missing> {
+    tempfile::Builder::new().prefix("cartwheel-kafka-").tempdir().map_err(Missing::new)
+}
+
+fn settings(folder: &Path, port: u16, guarded_port: Option<u16>, controller: u16) -> String {
+    let clients = [Some(("PLAINTEXT", port)), guarded_port.map(|port| ("GUARDED", port))];
+    let clients: Vec<String> = clients.into_iter().flatten().map(|(name, port)| format!("{name}://127.0.0.1:{port}")).collect();
+    let clients = clients.join(",");
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
          controller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         listeners={clients},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners={clients}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,GUARDED:SASL_SSL,CONTROLLER:PLAINTEXT\n\
          log.dirs={}\n\
          auto.create.topics.enable=false\n\
          offsets.topic.replication.factor=1\n\

@@ -14,6 +14,7 @@ use std::{
 use bytes::Bytes;
 use cartwheel_runtime::{
     clock::{Clock, VirtualClock},
+    config::Secret,
     kafka::{GroupConfig, Kafka, KafkaConfig, KafkaLog, Membership, Ownership, Profile, Protocol, Setting, Token, TokenSource, TopicSpec},
     log::{Bounds, From, Log, LogError, Outgoing, Partition, Positions},
 };
@@ -331,6 +332,29 @@ async fn topics_are_created_once_and_read_back() {
     let findings = production.topics().check(&[spec(&right, 4)]).await.unwrap();
     let found: Vec<&str> = findings.iter().map(|finding| finding.setting.as_str()).collect();
     assert_eq!(found, ["replicas"], "one replica is refused in production, what is assumed is not asked");
+}
+
+#[tokio::test]
+async fn tls_and_a_password_open_a_guarded_cluster_and_a_wrong_one_does_not() {
+    let Some(node) = need(cartwheel_tests::Kafka::start_guarded("cartwheel", "swordfish")) else { return };
+    let topic = unique("events");
+    node.create_topic(&topic, 1, &[]).await;
+    let mut config = KafkaConfig::at(node.guarded_bootstrap());
+    config.security.protocol = Protocol::SaslSsl;
+    config.security.ca_file = node.ca_file().display().to_string();
+    config.security.mechanism = "PLAIN".to_owned();
+    config.security.username = "cartwheel".to_owned();
+    config.security.password = Secret::new("swordfish");
+    let log = Kafka::new(config.clone()).log(Clock::system()).unwrap();
+    log.append(numbered(&topic, 0, 0..1)).await.unwrap();
+    let mut reader = log.open(&topic, 0, From::Start).await.unwrap();
+    assert_eq!(text(&read(reader.as_mut(), 1).await[0]), "0");
+    let mut member = Kafka::new(config.clone()).join(GroupConfig::new(unique("group"), &topic)).unwrap();
+    own(&mut member, &mut BTreeSet::new(), 1).await;
+
+    config.security.password = Secret::new("sailfish");
+    let refused = Kafka::new(config).log(Clock::system()).unwrap().answers().await;
+    assert!(matches!(refused, Err(LogError::Unavailable(_))), "{refused:?}");
 }
 
 /// Counts how often it is asked.
