@@ -34,6 +34,7 @@ fn project(sources: &Sources, findings: &mut Findings) -> Option<Project> {
     let shop = shop(&sources.shop, findings);
     let drafts: Vec<CampaignDraft> = sources.campaigns.iter().filter_map(|source| campaign(source, findings)).collect();
     let shop = shop?;
+    let plan = plan.filter(|_| shop.tracking_plan.is_some());
     check::shop(&shop, &sources.shop.path, plan.as_ref(), sources.tracking_plan.is_some(), findings);
     let mut campaigns = BTreeMap::new();
     for draft in &drafts {

@@ -196,7 +196,7 @@ fn a_campaign_shown_and_read_again_is_the_same_campaign() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_text_makes_the_reader_panic(at in 0.0..1.0f64, length in 0usize..12, put in "[-\\[\\]{}:,'\"|>#&*!%@ \t\na-z0-9é{}]{0,6}") {

@@ -3,8 +3,10 @@
 use super::Subject;
 use super::events;
 use super::known::{AUDIENCE, Known, Scope, UNLESS, WHERE, spelled, steps};
+use crate::condition::Path;
 use crate::findings::FileFindings;
 use crate::model::Each;
+use crate::plan::Type;
 use crate::read::{Placed, PlacedCondition};
 use crate::resolve;
 
@@ -58,6 +60,11 @@ fn one(placed: &PlacedCondition, scope: &Scope<'_>, file: &mut FileFindings<'_>)
             }
             _ => {}
         }
+        if let Some((kind, other)) = compared(placed.condition.source(), path, scope, &steps) {
+            let plan = scope.plan.map_or("", |plan| plan.name.as_str());
+            let message = format!("`{}` is {} in {plan}; it never equals {}", path.path, kind.words(), other.words());
+            file.wrong(place, message);
+        }
         match steps.last() {
             Some(&"currency") => names_currency = true,
             Some(name) if AMOUNTS.contains(name) && amount.is_none() => amount = Some((place, spelled(&steps))),
@@ -76,4 +83,19 @@ fn one(placed: &PlacedCondition, scope: &Scope<'_>, file: &mut FileFindings<'_>)
         );
         file.doubt(place, message);
     }
+}
+
+/// What a property is by the plan and what it is compared with, where the two are of different kinds.
+fn compared(source: &str, path: &Path, scope: &Scope<'_>, steps: &[&str]) -> Option<(Type, Type)> {
+    let property = scope.property(steps)?.kind();
+    let begin = source.char_indices().nth(path.offset).map(|(byte, _)| byte)?;
+    let rest = source.get(begin..)?.strip_prefix(path.path.as_str())?.trim_start();
+    let operand = ["==", "!=", "<=", ">=", "<", ">"].iter().find_map(|operator| rest.strip_prefix(operator))?.trim_start();
+    let literal = match operand.trim_start_matches('-').chars().next()? {
+        '\'' | '"' => Type::Text,
+        digit if digit.is_ascii_digit() => Type::Number,
+        _ if operand.starts_with("true") || operand.starts_with("false") => Type::Boolean,
+        _ => return None,
+    };
+    (property != Type::Unknown && property != literal).then_some((property, literal))
 }

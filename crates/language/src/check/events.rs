@@ -7,31 +7,52 @@ use crate::plan::Plan;
 use crate::read::{ExceptionDraft, Placed};
 use crate::resolve;
 
-/// Events that Cartwheel makes itself, by the language; this version makes none of them yet.
-const OWN_EVENTS: [&str; 12] = [
-    "Session Started",
-    "Session Ended",
-    "Message Sent",
-    "Message Delivered",
-    "Message Opened",
-    "Message Clicked",
-    "Message Failed",
-    "Message Replied",
-    "Page Opened",
-    "Survey Completed",
-    "Opted In",
-    "Opted Out",
-];
+/// Events that Cartwheel makes itself. They carry no properties.
+const OWN_EVENTS: [&str; 8] =
+    ["Session Started", "Session Ended", "Message Sent", "Message Delivered", "Message Failed", "Message Replied", "Opted In", "Opted Out"];
+
+/// Events that Cartwheel makes itself by the language, and does not make in this version.
+const LATER_EVENTS: [&str; 4] = ["Message Opened", "Message Clicked", "Page Opened", "Survey Completed"];
+
+/// Whether Cartwheel makes this event itself.
+pub(super) fn is_own(event: &str) -> bool {
+    OWN_EVENTS.contains(&event)
+}
+
+/// Whether events of a name carry a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carries {
+    Always,
+    Sometimes,
+    Never,
+    /// Nobody says.
+    Unknown,
+}
+
+impl Carries {
+    fn of(event: &str, path: &str, plan: Option<&Plan>) -> Carries {
+        if is_own(event) {
+            return Carries::Never;
+        }
+        let Some(plan) = plan.filter(|plan| plan.has(event)) else { return Carries::Unknown };
+        let path: Vec<&str> = path.split('.').collect();
+        match plan.property(event, &path) {
+            None => Carries::Never,
+            Some(property) if property.always => Carries::Always,
+            Some(_) => Carries::Sometimes,
+        }
+    }
+}
 
 /// Finds an event's name that nobody knows.
 pub(super) fn exists(event: &Placed<String>, plan: Option<&Plan>, file: &mut FileFindings<'_>) {
-    if OWN_EVENTS.contains(&event.value.as_str()) {
+    if LATER_EVENTS.contains(&event.value.as_str()) {
         file.not_yet(event.place, &format!("`{}`, an event of Cartwheel's own,", event.value));
         return;
     }
     let Some(plan) = plan else { return };
-    if !plan.has(&event.value) {
-        let hint = did_you_mean(&event.value, plan.events());
+    if !plan.has(&event.value) && !is_own(&event.value) {
+        let hint = did_you_mean(&event.value, plan.events().chain(OWN_EVENTS));
         file.wrong(event.place, format!("no event `{}` in {}{hint}", event.value, plan.name));
     }
 }
@@ -74,24 +95,22 @@ pub(super) fn triggers(subject: &Subject<'_>, file: &mut FileFindings<'_>) {
 
 /// A trigger without its object's id begins nothing.
 fn carries_id(subject: &Subject<'_>, events: &[Placed<String>], each: &Each, file: &mut FileFindings<'_>) {
-    let (Some(plan), Each::Object(name)) = (subject.plan, each) else { return };
+    let Each::Object(name) = each else { return };
     let Some(object) = subject.shop.shop.objects.get(name) else { return };
-    for event in events.iter().filter(|event| plan.has(&event.value)) {
+    for event in events {
         let id = object.id_in(&event.value);
-        let path: Vec<&str> = id.split('.').collect();
-        match plan.property(&event.value, &path) {
-            None => {
+        match Carries::of(&event.value, id, subject.plan) {
+            Carries::Never => {
                 let message = format!(
                     "`{}` never carries `{id}`, so it begins no journey per {name}; write each: customer or each: event",
                     event.value
                 );
                 file.wrong(event.place, message);
             }
-            Some(property) if !property.always => {
-                let message = format!("`{}` can come without `{id}`, and then begins nothing", event.value);
-                file.doubt(event.place, message);
+            Carries::Sometimes => {
+                file.doubt(event.place, format!("`{}` can come without `{id}`, and then begins nothing", event.value));
             }
-            Some(_) => {}
+            Carries::Always | Carries::Unknown => {}
         }
     }
 }
@@ -136,15 +155,14 @@ fn same_object(subject: &Subject<'_>, exception: &ExceptionDraft, about: &[Each]
         }
         return;
     }
-    let (Some(plan), false) = (subject.plan, exception.of.as_ref().is_some_and(|of| of.value == Of::Any)) else {
+    if exception.of.as_ref().is_some_and(|of| of.value == Of::Any) {
         return;
-    };
+    }
     for name in objects {
         let Some(object) = subject.shop.shop.objects.get(name) else { continue };
-        for event in exception.events.iter().filter(|event| plan.has(&event.value)) {
+        for event in &exception.events {
             let id = object.id_in(&event.value);
-            let path: Vec<&str> = id.split('.').collect();
-            if plan.property(&event.value, &path).is_none() {
+            if Carries::of(&event.value, id, subject.plan) == Carries::Never {
                 let message =
                     format!("`{0}` never carries `{id}`, so it cannot be of the same {name}; write {{ event: {0}, of: any }}", event.value);
                 file.wrong(event.place, message);

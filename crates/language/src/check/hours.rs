@@ -20,9 +20,9 @@ pub(super) fn check(subject: &Subject<'_>, file: &mut FileFindings<'_>) {
     let quiet = resolve::quiet_hours(draft.class(), &subject.shop.shop);
     match &draft.window {
         Some(WindowDraft::Always { place }) if !quiet.is_empty() => {
-            let nights: Vec<String> = quiet.iter().map(|hours| format!("{}-{}", hours.close, hours.open)).collect();
-            let message = format!("the shop's quiet hours {} cannot be widened; drop `window`", nights.join(", "));
-            file.wrong(*place, message);
+            let night = quiet.iter().find(|hours| hours.open != hours.close);
+            let quiet = night.map_or_else(|| "days off".to_owned(), |hours| format!("quiet hours {}-{}", hours.close, hours.open));
+            file.wrong(*place, format!("the shop's {quiet} cannot be widened; drop `window`"));
         }
         Some(WindowDraft::Hours { place, hours, .. }) => {
             for rule in quiet {

@@ -1,5 +1,6 @@
 //! Which names there are in a condition or a text, and which of them can be missing (LANGUAGE.md section 9).
 
+use super::events;
 use crate::findings::{did_you_mean, listed};
 use crate::model::{Each, Shop};
 use crate::plan::{EACH_ELEMENT, Plan, Property};
@@ -83,7 +84,7 @@ impl<'a> Scope<'a> {
                 _ => of("shop", rest, &["name", "url", "phone"], &[], &["holidays"]),
             },
             "campaign" => of("campaign", rest, &["name", "version", "tags"], &[], &[]),
-            "message" => of("message", rest, &["id", "language", "channel"], &[], &[]),
+            "message" => of("message", rest, &["language", "channel"], &[], &["id"]),
             _ => Known::Always,
         }
     }
@@ -104,7 +105,16 @@ impl<'a> Scope<'a> {
     }
 
     fn of_events(&self, events: &[&str], rest: &[&str]) -> Known {
-        let Some(plan) = self.plan.filter(|_| !rest.is_empty()) else { return Known::Always };
+        if rest.is_empty() {
+            return Known::Always;
+        }
+        let own: Vec<&str> = events.iter().copied().filter(|event| events::is_own(event)).collect();
+        if !own.is_empty() && own.len() == events.len() {
+            return Known::No(format!("{} carries no properties", listed(own, "or")));
+        }
+        let Some(plan) = self.plan else {
+            return if own.is_empty() { Known::Always } else { Known::CanBeMissing };
+        };
         let planned: Vec<&str> = events.iter().copied().filter(|event| plan.has(event)).collect();
         let found: Vec<Property<'_>> = planned.iter().filter_map(|event| plan.property(event, rest)).collect();
         if planned.is_empty() {
@@ -116,7 +126,7 @@ impl<'a> Scope<'a> {
             let events = listed(planned.iter().copied(), "or");
             return Known::No(format!("no property `{}` of {events} in {}{hint}", spelled(rest), plan.name));
         }
-        match found.len() == planned.len() && found.iter().all(|property| property.always) {
+        match own.is_empty() && found.len() == planned.len() && found.iter().all(|property| property.always) {
             true => Known::Always,
             false => Known::CanBeMissing,
         }
@@ -133,7 +143,6 @@ impl<'a> Scope<'a> {
         let Some(plan) = self.plan else { return Known::Always };
         match rest {
             ["currency"] => self.of_triggers("currency"),
-            ["url"] => self.of_triggers("cart_url"),
             ["products", _, inside @ ..] if !inside.is_empty() && plan.has(PRODUCT_ADDED) => product(plan, inside),
             _ => Known::Always,
         }

@@ -33,7 +33,7 @@ pub(crate) fn shop(draft: &ShopDraft, path: &str, plan: Option<&Plan>, plan_give
         }
     }
     let named = draft.object_events.iter().chain(&draft.object_places).map(|(_, event)| event);
-    for event in named.chain(&draft.interactions).chain(&draft.source_events) {
+    for event in named.chain(&draft.interactions).chain(&draft.session_events).chain(&draft.source_events) {
         events::exists(event, plan, file);
     }
     if let Some(plan) = plan {
@@ -47,8 +47,8 @@ pub(crate) fn shop(draft: &ShopDraft, path: &str, plan: Option<&Plan>, plan_give
             }
         }
     }
-    if draft.shop.senders.sms.is_none() {
-        file.wrong(draft.senders, "`senders.sms` is missing; text messages need a sender");
+    if let (None, Some(place)) = (&draft.shop.senders.sms, draft.senders) {
+        file.wrong(place, "`senders.sms` is missing; text messages need a sender");
     }
     if let Some(footer) = &draft.footer {
         texts::footer(footer, draft, known::SHOP_TEXTS, file);

@@ -72,14 +72,16 @@ const USUAL_PARTS: u32 = 2;
 pub(crate) struct ShopDraft {
     pub(crate) shop: Shop,
     pub(crate) tracking_plan: Option<Placed<String>>,
-    /// Where the key `senders` stands.
-    pub(crate) senders: Place,
+    /// Where the key `senders` stands, if it does.
+    pub(crate) senders: Option<Place>,
     pub(crate) footer: Option<PlacedTexts>,
     /// Events in the order of the file, each with its object.
     pub(crate) object_events: Vec<(String, Placed<String>)>,
     /// Events that `in` of an object names, with the object.
     pub(crate) object_places: Vec<(String, Placed<String>)>,
     pub(crate) interactions: Vec<Placed<String>>,
+    /// Events that end a visit.
+    pub(crate) session_events: Vec<Placed<String>>,
     /// Our names of events in sources.
     pub(crate) source_events: Vec<Placed<String>>,
 }
@@ -114,6 +116,8 @@ pub(crate) fn shop(file: &mut File<'_>, root: &Node) -> Option<ShopDraft> {
     let objects = fields.get("objects").map_or_else(BTreeMap::new, |node| objects(file, node, &mut object_events, &mut object_places));
     let interactions =
         fields.get("interactions").map(|node| file.list(node, "`interactions`", 1, |file, item| file.event_name(item), false));
+    let mut session_events = Vec::new();
+    let session = fields.get("session").map_or_else(Session::default, |node| session(file, node, &mut session_events));
     let mut source_events = Vec::new();
     let sources = fields.get("sources").map_or_else(BTreeMap::new, |node| super::sources::sources(file, node, &mut source_events));
     let values = |placed: Vec<Placed<String>>| placed.into_iter().map(|placed| placed.value).collect();
@@ -130,7 +134,7 @@ pub(crate) fn shop(file: &mut File<'_>, root: &Node) -> Option<ShopDraft> {
         senders: Senders { sms: senders.as_ref().map(|(senders, _)| senders.clone()) },
         objects,
         interactions: interactions.clone().map(values),
-        session: fields.get("session").map_or_else(Session::default, |node| session(file, node)),
+        session,
         keywords: fields.get("keywords").map_or_else(Keywords::default, |node| keywords(file, node)),
         sources,
         links_domain: fields.get("links").and_then(|node| links_domain(file, node)),
@@ -139,24 +143,25 @@ pub(crate) fn shop(file: &mut File<'_>, root: &Node) -> Option<ShopDraft> {
     Some(ShopDraft {
         shop,
         tracking_plan: fields.get("tracking_plan").and_then(|node| file.formed(node, "file's name", |_| true, "")),
-        senders: fields.key_place("senders"),
+        senders: fields.get("senders").map(|_| fields.key_place("senders")),
         footer: senders.and_then(|(_, footer)| footer),
         object_events,
         object_places,
         interactions: interactions.unwrap_or_default(),
+        session_events,
         source_events,
     })
 }
 
-fn session(file: &mut File<'_>, node: &Node) -> Session {
+/// Reads when a visit ends; the events that end it are added to `events`.
+fn session(file: &mut File<'_>, node: &Node, events: &mut Vec<Placed<String>>) -> Session {
     let usual = Session::default();
     let Some(fields) = Fields::of(file, node, &SESSION) else { return usual };
     let gap = fields.required(file, "gap").and_then(|node| file.span(node, "`gap`"));
     let ends_on = fields.get("ends_on").map(|node| file.list(node, "`ends_on`", 1, |file, item| file.event_name(item), false));
-    Session {
-        gap: gap.map_or(usual.gap, |gap| gap.value),
-        ends_on: ends_on.unwrap_or_default().into_iter().map(|event| event.value).collect(),
-    }
+    let ends_on = ends_on.unwrap_or_default();
+    events.extend(ends_on.iter().cloned());
+    Session { gap: gap.map_or(usual.gap, |gap| gap.value), ends_on: ends_on.into_iter().map(|event| event.value).collect() }
 }
 
 fn https(file: &mut File<'_>, node: &Node, what: &str) -> Option<String> {
