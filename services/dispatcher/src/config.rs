@@ -100,8 +100,9 @@ pub struct ControlsConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
-    /// What it is.
-    pub kind: ProviderKind,
+    /// What it is; required.
+    #[serde(default)]
+    pub kind: Option<ProviderKind>,
     /// Calls a second of this process.
     #[serde(default = "defaults::rate")]
     pub rate: f64,
@@ -146,6 +147,8 @@ pub enum ProviderKind {
     /// Takes everything and sends nothing.
     Log,
 }
+
+const NO_KIND: &str = "is required; write \"twilio\" or \"log\"";
 
 mod defaults {
     use std::time::Duration;
@@ -268,15 +271,16 @@ impl DispatcherConfig {
         let mut providers = Providers::new();
         for (name, config) in &self.providers {
             let provider: Arc<dyn Provider> = match config.kind {
-                ProviderKind::Log => {
+                Some(ProviderKind::Log) => {
                     let show = show.clone();
                     Arc::new(LogProvider::new(move |shown| show(shown)))
                 }
-                ProviderKind::Twilio => {
+                Some(ProviderKind::Twilio) => {
                     let failed = |reason: String| Error::Provider { name: name.clone(), reason };
                     let account = config.twilio().map_err(|error| failed(error.to_string()))?;
                     Arc::new(Twilio::new(account, clock.clone()).map_err(failed)?)
                 }
+                None => return Err(Error::Provider { name: name.clone(), reason: NO_KIND.to_owned() }),
             };
             let bounds = Bounds {
                 rate: config.rate,
@@ -315,7 +319,8 @@ impl ProviderConfig {
         let shop = self.shop_concurrency;
         problems.require((1..=self.concurrency).contains(&shop), &at("shop_concurrency"), "must be from 1 to concurrency");
         problems.require(!self.timeout.is_zero() && self.timeout < grace, &at("timeout"), "must be above 0s and below dispatcher.grace");
-        if self.kind == ProviderKind::Twilio {
+        problems.require(self.kind.is_some(), &at("kind"), NO_KIND);
+        if self.kind == Some(ProviderKind::Twilio) {
             problems.require(!self.account_sid.is_empty(), &at("account_sid"), "is required; it begins with AC");
             problems.require(!self.auth_token.is_empty(), &at("auth_token"), "is required");
             if let Err(error) = self.twilio() {
@@ -362,6 +367,18 @@ mod tests {
     fn the_defaults_are_sound() {
         let config = with(&[]).unwrap();
         assert!(config.dispatcher.providers.is_empty());
+    }
+
+    #[test]
+    fn a_provider_s_secret_comes_from_the_environment_and_the_rest_from_the_file() {
+        let file = std::env::temp_dir().join(format!("cartwheel-dispatcher-{}.toml", std::process::id()));
+        std::fs::write(&file, "[dispatcher.providers.sms-main]\nkind = \"twilio\"\naccount_sid = \"AC1\"\nrate = 50.0").unwrap();
+        let secret = ("CARTWHEEL_DISPATCHER__PROVIDERS__SMS-MAIN__AUTH_TOKEN".to_owned(), "hush".to_owned());
+        let config: Result<Config, Problems> = load(Some(&file), [secret]);
+        std::fs::remove_file(&file).unwrap();
+        let provider = &config.unwrap().dispatcher.providers["sms-main"];
+        assert_eq!((provider.auth_token.expose(), provider.rate, provider.kind), ("hush", 50.0, Some(ProviderKind::Twilio)));
+        assert!(!format!("{provider:?}").contains("hush"));
     }
 
     #[test]
