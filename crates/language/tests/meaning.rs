@@ -126,7 +126,7 @@ fn a_transactional_campaign_has_the_defaults_of_the_language() {
 }
 
 #[test]
-fn a_shop_without_caps_and_quiet_hours_has_those_of_the_language() {
+fn r30_a_shop_without_caps_and_quiet_hours_has_those_of_the_language() {
     let text = shared("shop.yaml").text;
     let begin = text.find("caps:").expect("caps");
     let end = text.find("senders:").expect("senders");
@@ -137,7 +137,7 @@ fn a_shop_without_caps_and_quiet_hours_has_those_of_the_language() {
 }
 
 #[test]
-fn a_customers_journey_may_begin_again_and_any_event_ends_it() {
+fn r33_a_customers_journey_may_begin_again_and_any_event_ends_it() {
     let project =
         project("campaign: browse\nwhen: { event: Product Viewed }\nunless: [Order Completed]\nsend: { sms: { text: { en: Hello } } }\n");
     let campaign = only(&project);
@@ -146,7 +146,7 @@ fn a_customers_journey_may_begin_again_and_any_event_ends_it() {
 }
 
 #[test]
-fn a_day_is_the_customers_and_an_offset_is_one_instant() {
+fn r28_a_day_is_the_customers_and_an_offset_is_one_instant() {
     let project = project(FULL);
     let runs = &only(&project).runs;
     let from = runs.from.expect("from");
@@ -159,7 +159,7 @@ fn a_day_is_the_customers_and_an_offset_is_one_instant() {
 }
 
 #[test]
-fn a_text_is_taken_for_the_language_its_base_or_the_fallback() {
+fn r57_a_text_is_taken_for_the_language_its_base_or_the_fallback() {
     let texts = [("en", 1), ("zh", 2), ("zh-Hant", 3)].map(|(language, text)| (language.to_owned(), text)).into();
     for (language, taken) in [(Some("zh-Hant-HK"), 3), (Some("zh-Hans"), 2), (Some("sv"), 1), (None, 1)] {
         assert_eq!(for_language(&texts, language, "en").map(|(_, text)| *text), Some(taken), "{language:?}");

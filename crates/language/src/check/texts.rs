@@ -6,6 +6,7 @@ use crate::findings::{FileFindings, did_you_mean, listed};
 use crate::model::{Each, Shop, for_language};
 use crate::read::{PlacedTemplate, PlacedTexts, ShopDraft};
 use crate::resolve;
+use crate::text::is_supported_language;
 
 /// Checks the texts of a campaign.
 pub(super) fn check(subject: &Subject<'_>, file: &mut FileFindings<'_>) {
@@ -87,6 +88,7 @@ fn one(placed: &PlacedTemplate, language: &str, scope: &Scope<'_>, file: &mut Fi
         }
     }
     dates(placed, scope, file);
+    forms(placed, language, file);
 }
 
 /// What follows each mention of a word, and the offset of the mention in characters.
@@ -96,6 +98,19 @@ fn called<'a>(source: &'a str, word: &'a str) -> impl Iterator<Item = (usize, &'
         let alone = !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == '.');
         alone.then(|| (source[..at].chars().count(), &source[at + word.len()..]))
     })
+}
+
+/// Amounts and dates of a language whose forms are not known are written plainly.
+fn forms(placed: &PlacedTemplate, language: &str, file: &mut FileFindings<'_>) {
+    let source = &placed.text.value;
+    let filter = source.match_indices('|').find(|(at, _)| {
+        let rest = source[at + 1..].trim_start();
+        ["money", "date", "time", "weekday"].iter().any(|filter| rest.starts_with(filter))
+    });
+    if let Some((at, _)) = filter.filter(|_| !is_supported_language(language)) {
+        let message = format!("amounts and dates have no form of language {language} yet; they read `12.50 EUR` and `2026-12-24`");
+        file.doubt(placed.text.place_of(source[..at].chars().count()), message);
+    }
 }
 
 /// `event.held_until | date` needs a date.
