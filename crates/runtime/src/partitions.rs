@@ -121,9 +121,15 @@ where
                     for (token, _) in &leaving {
                         token.cancel();
                     }
+                    let deadline = handover.deadline().into();
                     while leaving.iter().any(|(_, handle)| !handle.is_finished()) {
-                        if let Some(Ok((partition, Err(reason)))) = running.join_next().await {
-                            return Err(HostError::Worker { partition, reason });
+                        match tokio::time::timeout_at(deadline, running.join_next()).await {
+                            Ok(Some(Ok((partition, Err(reason))))) => return Err(HostError::Worker { partition, reason }),
+                            Ok(_) => {}
+                            Err(_) => {
+                                leaving.iter().for_each(|(_, handle)| handle.abort());
+                                break;
+                            }
                         }
                     }
                     drop(handover);
@@ -160,9 +166,13 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
 
     use super::*;
+    use crate::kafka::Handover;
 
     #[tokio::test]
     async fn every_owned_partition_has_a_worker_until_the_process_stops() {
@@ -184,6 +194,27 @@ mod tests {
         let mut seen = seen.lock().unwrap().clone();
         seen.sort_unstable();
         assert_eq!(seen, [0, 1, 2]);
+    }
+
+    /// Changes that come one after the other, then none.
+    struct Told(std::collections::VecDeque<Ownership>);
+
+    impl OwnershipSource for Told {
+        fn next(&mut self) -> BoxFuture<'_, Result<Option<Ownership>, LogError>> {
+            let next = self.0.pop_front();
+            Box::pin(std::future::ready(Ok(next)))
+        }
+
+        fn leave(&mut self) {}
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_does_not_hand_in_is_dropped_at_the_deadline() {
+        let (handover, handed_in) = Handover::within(Duration::from_millis(50));
+        let changes = [Ownership::Assigned(vec![0]), Ownership::Revoked(vec![0], handover)];
+        let hosted = host(Told(changes.into()), CancellationToken::new(), |_, _| std::future::pending::<Result<(), String>>());
+        tokio::time::timeout(Duration::from_secs(10), hosted).await.expect("the worker was waited for").unwrap();
+        assert_eq!(handed_in.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
     }
 
     #[tokio::test]

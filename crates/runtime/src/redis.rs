@@ -176,7 +176,8 @@ async fn claim(link: &Link, keys: &Keys, installation: &str, partitions: u32) ->
     }
     if stored_partitions != partitions {
         return Err(StoreError::Unfit(format!(
-            "it was written with {stored_partitions} partitions, not {partitions}; the number of partitions never changes"
+            "it was written with {stored_partitions} partitions, not {partitions}; the number of partitions never changes, \
+             a migration to another goes to new topics and another redis.prefix"
         )));
     }
     Ok(())

@@ -89,9 +89,26 @@ pub enum Ownership {
     Lost(Vec<Partition>),
 }
 
-/// Holds a revocation back; dropping it, or the end of the patience, lets the partitions go.
+/// Holds a revocation back; dropping it, or its deadline, lets the partitions go.
 #[derive(Debug)]
-pub struct Handover(#[expect(dead_code, reason = "its drop is the message")] blocking::SyncSender<()>);
+pub struct Handover {
+    #[expect(dead_code, reason = "its drop is the message")]
+    held: blocking::SyncSender<()>,
+    deadline: Instant,
+}
+
+impl Handover {
+    /// A handover, and what hangs up when it is dropped.
+    pub(crate) fn within(patience: Duration) -> (Self, blocking::Receiver<()>) {
+        let (held, handed_in) = blocking::sync_channel(0);
+        (Self { held, deadline: Instant::now() + patience }, handed_in)
+    }
+
+    /// When the partitions go to others without waiting any longer.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
 
 /// A process's place in a group.
 pub struct Membership {
@@ -248,8 +265,8 @@ impl GroupHooks {
         if partitions.is_empty() {
             return;
         }
-        let (handover, handed_in) = blocking::sync_channel(0);
-        self.tell(partitions, |partitions| Ownership::Revoked(partitions, Handover(handover)));
+        let (handover, handed_in) = Handover::within(self.handover_patience);
+        self.tell(partitions, |partitions| Ownership::Revoked(partitions, handover));
         if handed_in.recv_timeout(self.handover_patience) == Err(blocking::RecvTimeoutError::Timeout) {
             tracing::warn!(?partitions, "partitions were not handed in before they had to go");
         }
