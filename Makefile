@@ -86,7 +86,7 @@ contract: setup-lint ## proto/asyncapi.yaml with AsyncAPI's own parser
 	@proto/validate.sh
 
 .PHONY: lint
-lint: fmt-check clippy deny contract ## Format and lints
+lint: fmt-check clippy deny contract docs-check ## Format and lints
 
 .PHONY: ci
 ci: lint docs test ## All that CI runs
