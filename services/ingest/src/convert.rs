@@ -9,10 +9,11 @@
 //!   address that says why (R49).
 //! - **Consent**: see [`consent`].
 //!
-//! [`segment`] reads HTTP messages.
+//! [`segment`] reads HTTP messages, [`mapping`] records of Kafka sources.
 
 pub mod consent;
 pub mod limits;
+pub mod mapping;
 pub mod person;
 pub mod segment;
 pub mod times;
@@ -28,6 +29,9 @@ use jiff::Timestamp;
 
 use self::person::Person;
 
+/// An event's name and its properties.
+type NamedEvent = (String, BTreeMap<String, Value>);
+
 /// What one message or record says, in our words, before it becomes inputs.
 #[derive(Clone, Debug)]
 struct Told {
@@ -37,7 +41,7 @@ struct Told {
     received: Timestamp,
     traits: BTreeMap<String, Value>,
     consents: Vec<ConsentChange>,
-    event: Option<(String, BTreeMap<String, Value>)>,
+    event: Option<NamedEvent>,
 }
 
 impl Told {

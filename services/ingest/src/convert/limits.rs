@@ -1,5 +1,6 @@
 //! What is taken in size and shape. Bounds on one message bound what a customer's record, and with it the log, can come to.
 
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::refusal::{Code, Refusal};
@@ -63,8 +64,8 @@ fn check_object(object: &Map<String, Json>, depth: usize) -> Result<(), Refusal>
     })
 }
 
-/// The bytes that a message takes as JSON, without writing them.
-pub fn size(message: &Map<String, Json>) -> usize {
+/// The bytes that something takes as JSON, without writing them.
+pub fn size(message: &impl Serialize) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

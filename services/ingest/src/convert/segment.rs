@@ -15,7 +15,7 @@ use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Told, consent, limits,
+    NamedEvent, Told, consent, limits,
     person::{Given, person},
     times,
 };
@@ -92,15 +92,15 @@ pub struct Arrival<'a> {
 /// When it is not taken; nothing of it is.
 pub fn convert(
     kind: Kind,
-    message: Map<String, Json>,
+    message: &Map<String, Json>,
     shop: &KnownShop,
     pseudonyms: &Pseudonyms,
     arrival: Arrival<'_>,
 ) -> Result<Vec<Input>, Refusal> {
-    limits::check_size(limits::size(&message))?;
-    limits::check_shape(&message)?;
-    let (occurred, id) = (occurred(&message, arrival)?, id(&message, arrival)?);
-    let Value::Map(mut message) = Value::from(Json::Object(message)) else { return Err(wrong_type("the message", "an object")) };
+    limits::check_size(limits::size(message))?;
+    limits::check_shape(message)?;
+    let (occurred, id) = (occurred(message, arrival)?, id(message, arrival)?);
+    let Value::Map(mut message) = Value::from(Json::Object(message.clone())) else { return Err(wrong_type("the message", "an object")) };
     let mut context = object(&mut message, "context")?;
     let mut traits = object(&mut context, "traits")?;
     if kind == Kind::Identify {
@@ -143,7 +143,7 @@ pub fn convert(
 }
 
 /// The event that a message is about; none for `identify`.
-fn event(kind: Kind, message: &mut BTreeMap<String, Value>) -> Result<Option<(String, BTreeMap<String, Value>)>, Refusal> {
+fn event(kind: Kind, message: &mut BTreeMap<String, Value>) -> Result<Option<NamedEvent>, Refusal> {
     let mut properties = object(message, "properties")?;
     let name = match kind {
         Kind::Identify => return Ok(None),

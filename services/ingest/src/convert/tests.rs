@@ -47,7 +47,7 @@ fn taken(kind: Kind, message: Json) -> Result<Vec<Input>, Refusal> {
 
 fn taken_as(kind: Kind, message: Json, arrival: Arrival<'_>) -> Result<Vec<Input>, Refusal> {
     let Json::Object(message) = message else { panic!("a message is an object") };
-    convert(kind, message, &shop(), &pseudonyms(), arrival)
+    convert(kind, &message, &shop(), &pseudonyms(), arrival)
 }
 
 fn identified(input: &Input) -> &Identified {
@@ -322,8 +322,8 @@ proptest! {
         let mut message = Map::from_iter([("event".to_owned(), json!("e")), ("anonymousId".to_owned(), json!("x"))]);
         message.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let arrival = Arrival { authority: if browser { Authority::Browser } else { Authority::Secret }, ..arrival() };
-        let told = convert(kind, message.clone(), &shop(), &pseudonyms(), arrival);
-        prop_assert_eq!(&told, &convert(kind, message, &shop(), &pseudonyms(), arrival));
+        let told = convert(kind, &message, &shop(), &pseudonyms(), arrival);
+        prop_assert_eq!(&told, &convert(kind, &message, &shop(), &pseudonyms(), arrival));
         let Ok(inputs) = told else { return Ok(()) };
         prop_assert!((1..=3).contains(&inputs.len()));
         prop_assert_eq!(inputs.iter().map(|input| &input.id).collect::<BTreeSet<_>>().len(), inputs.len(), "ids differ");
