@@ -93,11 +93,7 @@ impl Topics {
         deliveries[0].1 = "compact,delete".to_owned();
         let plans = [
             (&self.events, PartitionCount::Same, deleted_after(choices.events)),
-            (
-                &self.timers,
-                PartitionCount::Same,
-                compacted(&[("min.compaction.lag.ms", SignedDuration::ZERO), ("max.compaction.lag.ms", WEEK)]),
-            ),
+            (&self.timers, PartitionCount::Same, compacted(&[("min.compaction.lag.ms", TIMERS_LAG), ("max.compaction.lag.ms", WEEK)])),
             (&self.sends_transactional, PartitionCount::Same, deleted_after(choices.events)),
             (&self.sends_promotional, PartitionCount::Same, deleted_after(choices.events)),
             (&self.deliveries, PartitionCount::Same, deliveries),
@@ -125,6 +121,8 @@ impl Topics {
 }
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// A delay-timer that was away for less sees a timer that was set again while it fired, before compaction takes it.
+const TIMERS_LAG: SignedDuration = SignedDuration::from_hours(1);
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The largest batch that a topic takes, in bytes: Kafka's own default, said aloud so that no broker's default can lower it.
