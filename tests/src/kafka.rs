@@ -16,7 +16,7 @@ use rdkafka::{
 use tempfile::TempDir;
 
 use crate::{
-    Missing, cache, free_port, need,
+    Missing, cache, folder, free_port, need,
     process::{Process, finds, tail},
     root,
 };
@@ -235,10 +235,6 @@ fn java(libs: &Path, folder: &Path) -> Vec<String> {
         format!("{}/*", libs.display()),
     ]
     .into()
-}
-
-fn folder() -> Result<TempDir, Missing> {
-    tempfile::Builder::new().prefix("cartwheel-kafka-").tempdir().map_err(Missing::new)
 }
 
 fn settings(folder: &Path, port: u16, guarded_port: Option<u16>, controller: u16) -> String {

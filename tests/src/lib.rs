@@ -21,9 +21,14 @@ mod wait;
 use std::{
     fmt::Display,
     io::Write,
-    path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    path::{Path, PathBuf},
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
 };
+
+use tempfile::TempDir;
 
 pub use kafka::{Kafka, kafka};
 pub use redis::{Redis, RedisOptions, redis};
@@ -73,6 +78,34 @@ fn root() -> PathBuf {
 /// Where what is fetched for tests is kept: `CARTWHEEL_TEST_CACHE`, else `.cache` in the repository.
 fn cache() -> PathBuf {
     std::env::var_os("CARTWHEEL_TEST_CACHE").map_or_else(|| root().join(".cache"), PathBuf::from)
+}
+
+/// A folder for a server, removed when it is dropped. What servers of test processes left behind that have ended, as the shared ones do, is
+/// removed on the way.
+fn folder() -> Result<TempDir, Missing> {
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(|| sweep(&std::env::temp_dir()));
+    let prefix = format!("{FOLDER_PREFIX}{}-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).tempdir().map_err(Missing::new)
+}
+
+/// What the names of servers' folders begin with; the id of the test process and a random part follow.
+const FOLDER_PREFIX: &str = "cartwheel-test-server-";
+
+fn sweep(folders: &Path) {
+    if !Path::new("/proc/self").exists() {
+        return; // Only there can be seen who has ended.
+    }
+    for entry in folders.read_dir().into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX)?.split_once('-'));
+        if let Some((owner, _)) = owner
+            && !Path::new("/proc").join(owner).exists()
+        {
+            // Another test process may be sweeping too.
+            std::fs::remove_dir_all(entry.path()).unwrap_or_default();
+        }
+    }
 }
 
 /// A port of 127.0.0.1 that nobody listens on.

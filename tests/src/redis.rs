@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    Missing, free_port, need,
+    Missing, folder, free_port, need,
     process::{Process, finds, tail},
 };
 
@@ -57,8 +57,7 @@ impl Redis {
         if finds("redis-server").is_none() {
             return Err(Missing::new("redis-server is missing; install it (Debian: apt-get install redis-server), or run make setup"));
         }
-        let folder = tempfile::Builder::new().prefix("cartwheel-redis-").tempdir().map_err(Missing::new)?;
-        let mut server = Self { folder, port: free_port()?, options, process: None };
+        let mut server = Self { folder: folder()?, port: free_port()?, options, process: None };
         server.launch()?;
         Ok(server)
     }
