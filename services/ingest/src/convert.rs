@@ -52,9 +52,13 @@ impl Told {
         if let Some(phone) = phone {
             traits.insert("phone".to_owned(), phone);
         }
-        // The shop opts an address out for its owner: that ends all SMS of the brand there, whatever names share it (R68, rule P17).
-        let ends_all = consents.iter().any(|change| change.to == Consented::None);
-        let opted_out = sms.as_ref().and_then(|address| address.home.clone()).filter(|_| ends_all);
+        // A customer who opts out at the shop opts the address out: that ends all SMS of the brand there, whatever names share it
+        // (R68, rule P17). An attribute that says "none" does not: imports say it of everybody who has not agreed yet.
+        let out = event.as_ref().is_some_and(|(name, _)| name == consent::OPTED_OUT)
+            && consents.iter().any(|change| change.to == Consented::None);
+        let opted_out = sms.as_ref().and_then(|address| address.home.clone()).filter(|_| out);
+        // There the engine makes the event itself.
+        let event = event.filter(|_| opted_out.is_none());
         let input =
             |suffix: &str, fact: Fact| Input { key: key.clone(), id: format!("{id}{suffix}"), received, names: names.clone(), fact };
         let mut inputs = Vec::with_capacity(2);

@@ -57,13 +57,12 @@ pub fn convert(
     }
     let person = person(&given, shop, pseudonyms)?;
     let mut consents = consent::from_traits(&mut traits, None, name)?;
-    let mut tracked = None;
-    if let Said::Event(event) = event {
-        match consent::from_event(&event.0, &event.1, name)? {
-            // The engine makes the event itself when the consent changes.
-            Some(change) => consents.push(change),
-            None => tracked = Some(event),
-        }
+    let tracked = match event {
+        Said::Event(event) => Some(event),
+        Said::OnlyWho => None,
+    };
+    if let Some((event, properties)) = &tracked {
+        consents.extend(consent::from_event(event, properties, name)?);
     }
     limits::check_size(limits::size(&traits) + tracked.as_ref().map_or(0, |(_, properties)| limits::size(properties)))?;
     let id = match value(source.id.as_ref(), &data) {

@@ -131,13 +131,8 @@ pub fn convert(
     }
     let person = person(&given, shop, pseudonyms)?;
     let mut consents = consent::from_traits(&mut traits, context.get("consent"), arrival.source)?;
-    let mut event = event;
-    if let Some((name, properties)) = &event
-        && let Some(change) = consent::from_event(name, properties, arrival.source)?
-    {
-        // The engine makes the event itself when the consent changes.
-        consents.push(change);
-        event = None;
+    if let Some((name, properties)) = &event {
+        consents.extend(consent::from_event(name, properties, arrival.source)?);
     }
     Ok(Told { person, id, occurred, received: arrival.received, traits, consents, event }.inputs())
 }

@@ -1,12 +1,21 @@
 //! Kafka sources: what the mapping makes of records, and what poison does.
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use cartwheel_engine::input::Fact;
+use cartwheel_ingest::sources::{KafkaGroups, NoGroups, Place, SourceGroups};
 use cartwheel_language::Value;
-use cartwheel_runtime::log::{Log, Outgoing};
-use cartwheel_wire::DeadLetterSource;
+use cartwheel_runtime::{
+    clock::Clock,
+    kafka::{Embedded, KafkaLog},
+    log::{Bounds, From, Log, LogError, Outgoing, Positions, Reader},
+};
+use cartwheel_wire::{Codec, DeadLetterSource, EventBody, EventRecord, Topics};
+use futures::future::BoxFuture;
 use serde_json::json;
 
 use crate::start::*;
@@ -121,4 +130,105 @@ async fn a_topic_waits_for_the_next_shop_that_names_it() {
     edge.eventually("the next shop reads on", || async { edge.inputs().len() == 4 }).await;
     let second: Vec<String> = edge.inputs().into_iter().filter(|input| input.key.shop() == "second").map(|input| input.id).collect();
     assert_eq!(second, ["clicks/b/traits", "clicks/b"]);
+}
+
+/// Positions that forget, as a crash between the append and the mark leaves them.
+struct Forgetful;
+
+impl Positions for Forgetful {
+    fn marked(&self, _: &str, _: u32) -> BoxFuture<'_, Result<Option<u64>, LogError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn mark(&self, _: &str, _: u32, _: u64) {}
+}
+
+struct ForgetfulGroups(TestLog);
+
+impl SourceGroups for ForgetfulGroups {
+    fn join<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Place, LogError>> {
+        Box::pin(async move {
+            let place = NoGroups::new(Arc::new(self.0.clone())).join(topic).await?;
+            Ok(Place { positions: Arc::new(Forgetful), ..place })
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r36_a_record_that_is_read_again_after_a_crash_has_the_same_id() {
+    let first = edge().await;
+    publish(&first, 0, Some(click("a"))).await;
+    publish(&first, 0, Some(Bytes::from_static(b"poison"))).await;
+    first.eventually("the record is taken", || async { first.inputs().len() == 2 && first.dead_letters().len() == 1 }).await;
+    first.stop.cancel();
+    let groups = Arc::new(ForgetfulGroups(first.log.clone()));
+    let second = edge_on(first.log.clone(), groups, settings(|_| {})).await;
+    second.eventually("the record is taken again", || async { second.inputs().len() == 4 && second.dead_letters().len() == 2 }).await;
+    let (inputs, letters) = (second.inputs(), second.dead_letters());
+    assert_eq!((&inputs[0].id, &inputs[1].id), (&inputs[2].id, &inputs[3].id));
+    assert_eq!(letters[0].key(), letters[1].key());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r85_a_source_is_read_through_a_consumer_group_and_is_not_read_twice() {
+    let topics = Topics::new("cartwheel", 1, 4);
+    let broker = Embedded::start([(&*topics.events, 4), (&*topics.dead_letters, 4), (&*topics.campaigns, 1), ("acme.clicks", 2)]).unwrap();
+    let log = SharedLog(Arc::new(broker.kafka().log(Clock::system()).unwrap()));
+    let click = |uid: &str| Outgoing { topic: "acme.clicks".into(), partition: 1, key: None, value: Some(click(uid)), headers: Vec::new() };
+    log.append(vec![click("a"), click("b")]).await.unwrap();
+    let mut seen = Vec::new();
+    for uid in ["b", "c"] {
+        let edge = edge_on(log.clone(), Arc::new(KafkaGroups::new(broker.kafka(), "cartwheel-ingest")), settings(|_| {})).await;
+        if seen.is_empty() {
+            edge.apply("acme", 1, SHOP).await;
+        } else {
+            log.append(vec![click("c")]).await.unwrap();
+        }
+        let last = format!("clicks/{uid}");
+        edge.eventually("the last record is taken", || async {
+            let ids = ids(&log, &topics).await;
+            ids.contains(&last)
+        })
+        .await;
+        edge.end().await;
+        seen = ids(&log, &topics).await;
+    }
+    assert_eq!(seen, ["a", "b", "c"].map(|uid| [format!("clicks/{uid}/traits"), format!("clicks/{uid}")]).concat());
+}
+
+/// One log for two ingests, one after the other.
+#[derive(Clone)]
+struct SharedLog(Arc<KafkaLog>);
+
+impl Log for SharedLog {
+    fn append(&self, records: Vec<Outgoing>) -> BoxFuture<'_, Result<Vec<u64>, LogError>> {
+        self.0.append(records)
+    }
+
+    fn open(&self, topic: &str, partition: u32, from: From) -> BoxFuture<'_, Result<Box<dyn Reader>, LogError>> {
+        self.0.open(topic, partition, from)
+    }
+
+    fn bounds(&self, topic: &str, partition: u32) -> BoxFuture<'_, Result<Bounds, LogError>> {
+        self.0.bounds(topic, partition)
+    }
+
+    fn ends(&self, topic: &str) -> BoxFuture<'_, Result<Vec<u64>, LogError>> {
+        self.0.ends(topic)
+    }
+}
+
+async fn ids(log: &dyn Log, topics: &Topics) -> Vec<String> {
+    let partition = topics.partition_of(&"acme/user:42".parse().unwrap());
+    let mut reader = log.open(&topics.events, partition, From::Start).await.unwrap();
+    let end = log.bounds(&topics.events, partition).await.unwrap().end;
+    let mut ids = Vec::new();
+    while reader.position() < end {
+        for record in reader.read(100, Duration::from_millis(100)).await.unwrap() {
+            let event = EventRecord::decode(&Codec::single_object(), &record.value.unwrap()).unwrap();
+            let EventBody::Customer(input) = event.body else { panic!("an activation") };
+            ids.push(input.id);
+        }
+    }
+    ids
 }

@@ -13,7 +13,7 @@ use cartwheel_engine::input::Input;
 use cartwheel_ingest::{
     app::{Handles, run},
     config::{Config, IngestConfig},
-    sources::NoGroups,
+    sources::{NoGroups, SourceGroups},
 };
 use cartwheel_runtime::{
     admin::Readiness,
@@ -22,6 +22,7 @@ use cartwheel_runtime::{
     installation::InstallationConfig,
     log::{Bounds, From, Log, LogError, Offset, Outgoing, Partition, Reader},
     memory_log::MemoryLog,
+    service::Failure,
 };
 use cartwheel_wire::{CampaignFile, Codec, DeadLetter, EventBody, EventRecord, Revision, Topics, pseudonym::Pseudonyms};
 use futures::future::BoxFuture;
@@ -29,7 +30,7 @@ use jiff::Timestamp;
 use prometheus::Registry;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub const SECRET: &str = "a secret key of the tests";
@@ -102,15 +103,16 @@ impl Log for TestLog {
 }
 
 /// An ingest that runs until it is dropped.
-pub struct Edge {
+pub struct Edge<L = TestLog> {
     pub url: String,
-    pub log: TestLog,
+    pub log: L,
     pub topics: Topics,
     pub client: reqwest::Client,
     pub stop: CancellationToken,
+    running: Option<JoinHandle<Result<(), Failure>>>,
 }
 
-impl Drop for Edge {
+impl<L> Drop for Edge<L> {
     fn drop(&mut self) {
         self.stop.cancel();
     }
@@ -140,32 +142,13 @@ pub async fn edge() -> Edge {
 }
 
 pub async fn edge_with(config: IngestConfig) -> Edge {
-    let clock = Clock::system();
+    let memory = MemoryLog::new(Clock::system());
     let topics = Topics::new("cartwheel", 1, 4);
-    let memory = MemoryLog::new(clock.clone());
     for (topic, partitions) in [(&*topics.events, 4), (&*topics.dead_letters, 4), (&*topics.campaigns, 1), ("acme.clicks", 2)] {
         memory.create_topic(topic, partitions);
     }
     let log = TestLog { memory, away: Arc::default(), silent: Arc::default() };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (stop, readiness) = (CancellationToken::new(), Readiness::new());
-    let handles = Handles {
-        log: Arc::new(log.clone()),
-        clock,
-        groups: Arc::new(NoGroups::new(Arc::new(log.clone()))),
-        listener,
-        codec: Codec::single_object(),
-        registry: Registry::new(),
-        readiness: readiness.clone(),
-    };
-    let installation = InstallationConfig { name: "test".to_owned(), prefix: "cartwheel".to_owned(), generation: 1, partitions: 4 };
-    tokio::spawn({
-        let stop = stop.clone();
-        async move { run(&config, &installation, handles, stop).await }
-    });
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let edge = Edge { url, log, topics, client, stop };
+    let edge = edge_on(log.clone(), Arc::new(NoGroups::new(Arc::new(log))), config).await;
     edge.apply("acme", 1, SHOP).await;
     edge.eventually("the shop is known", || async {
         edge.track(serde_json::json!({ "userId": "ready", "event": "Ready" })).send().await.is_ok_and(|answer| answer.status() == 200)
@@ -174,7 +157,37 @@ pub async fn edge_with(config: IngestConfig) -> Edge {
     edge
 }
 
-impl Edge {
+/// An ingest on a log that is there.
+pub async fn edge_on<L: Log + Clone>(log: L, groups: Arc<dyn SourceGroups>, config: IngestConfig) -> Edge<L> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let handles = Handles {
+        log: Arc::new(log.clone()),
+        clock: Clock::system(),
+        groups,
+        listener,
+        codec: Codec::single_object(),
+        registry: Registry::new(),
+        readiness: Readiness::new(),
+    };
+    let installation = InstallationConfig { name: "test".to_owned(), prefix: "cartwheel".to_owned(), generation: 1, partitions: 4 };
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { run(&config, &installation, handles, stop).await }
+    });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    Edge { url, log, topics: Topics::new("cartwheel", 1, 4), client, stop, running: Some(running) }
+}
+
+impl<L: Log> Edge<L> {
+    /// Stops it and waits until all is handed in.
+    pub async fn end(mut self) {
+        self.stop.cancel();
+        let running = self.running.take().unwrap();
+        tokio::time::timeout(Duration::from_secs(20), running).await.expect("it ends in time").unwrap().unwrap();
+    }
+
     /// Applies a shop file, as the CLI does.
     pub async fn apply(&self, shop: &str, number: u32, text: &str) {
         let codec = Codec::single_object();
@@ -200,9 +213,20 @@ impl Edge {
             headers: Vec::new(),
         };
         let records = vec![record(file.key(), file.encode(&codec)), record(revision.key(), revision.encode(&codec))];
-        self.log.memory.append(records).await.unwrap();
+        self.log.append(records).await.unwrap();
     }
 
+    /// Polls until `holds`, at most fifteen seconds.
+    pub async fn eventually<F: Future<Output = bool>>(&self, what: &str, holds: impl Fn() -> F) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
+        while !holds().await {
+            assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Edge {
     pub fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.url)).body(body)
     }
@@ -234,15 +258,6 @@ impl Edge {
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         let records = (0..4).flat_map(|partition| self.log.memory.records(&self.topics.dead_letters, partition));
         records.map(|record| DeadLetter::decode(&Codec::single_object(), &record.value.unwrap()).unwrap()).collect()
-    }
-
-    /// Polls until `holds`, at most ten seconds.
-    pub async fn eventually<F: Future<Output = bool>>(&self, what: &str, holds: impl Fn() -> F) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-        while !holds().await {
-            assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 }
 
