@@ -9,7 +9,7 @@ use std::{
 };
 
 use cartwheel_dispatcher::providers::Answer;
-use cartwheel_engine::input::OutcomeResult;
+use cartwheel_engine::{effect::Wanted, input::OutcomeResult};
 use cartwheel_language::{Class, Delivery};
 use cartwheel_runtime::{
     log::{Bounds, From, Log, LogError, Offset, Outgoing, Partition, Reader},
@@ -114,6 +114,37 @@ fn a_crash_in_a_call_is_unknown_at_most_once_and_the_same_message_again_at_least
         assert_eq!(stage.outcomes(&message), [expected]);
         assert_eq!(provider.given(), vec![message.id.clone(); if again { 2 } else { 1 }]);
     }
+}
+
+#[test]
+fn behind_another_s_attempt_nobody_says_that_the_message_did_not_go_out() {
+    let mut stage = Stage::new();
+    let provider = Scripted::answering([None]);
+    let message = stage.message(Class::Transactional, 1);
+    stage.send(&message);
+    let first = stage.dispatcher(&provider);
+    assert!(stage.until(MINUTE, |_| provider.given().len() == 1));
+    first.crash();
+    stage.note(&message, Wanted::Revoked, message.not_after);
+    let _second = stage.dispatcher(&provider);
+    assert!(stage.until(2 * MINUTE, |stage| stage.ended(&message)));
+    assert_eq!((stage.outcomes(&message), provider.given().len()), (vec![OutcomeResult::Unknown], 1));
+}
+
+#[test]
+fn an_open_message_holds_the_mark_back_however_many_are_done_behind_it() {
+    let mut stage = Stage::new();
+    let provider = Scripted::answering([None]);
+    let messages: Vec<_> = (0..3).map(|number| stage.message(Class::Promotional, number)).collect();
+    stage.send(&messages[0]);
+    let first = stage.dispatcher(&provider);
+    assert!(stage.until(MINUTE, |_| provider.given().len() == 1));
+    messages[1..].iter().for_each(|message| stage.send(message));
+    assert!(stage.until(MINUTE, |stage| messages[1..].iter().all(|message| stage.ended(message))));
+    first.crash();
+    let _second = stage.dispatcher(&provider);
+    assert!(stage.until(MINUTE, |stage| stage.ended(&messages[0])), "the next owner never read it");
+    assert_eq!(stage.outcomes(&messages[0]), [OutcomeResult::Unknown]);
 }
 
 #[test]

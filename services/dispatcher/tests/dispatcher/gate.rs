@@ -167,6 +167,29 @@ fn a_store_that_was_rolled_back_is_not_believed_and_waiting_has_bounds() {
 }
 
 #[test]
+fn a_roll_back_within_the_freshness_is_seen_by_the_head_alone() {
+    let mut stage = Stage::new();
+    let provider = Scripted::default();
+    let _dispatcher = stage.dispatcher(&provider);
+    (0..3).for_each(|_| stage.event(OWN));
+    stage.pass(Duration::from_secs(2));
+    (0..3).for_each(|_| stage.event(OWN));
+    stage.fold();
+    let (first, second) = (stage.message(Class::Transactional, 1), stage.message(Class::Transactional, 2));
+    stage.send(&first);
+    assert!(stage.until(MINUTE, |stage| stage.ended(&first)));
+    // Record 5 may be a stop. A sample of two seconds ago ends at 3, and the head is beyond it.
+    stage.folding = false;
+    stage.write(OWN, 5, Vec::new());
+    stage.send(&second);
+    stage.pass(Duration::from_secs(10));
+    assert_eq!(provider.given(), std::slice::from_ref(&first.id));
+    stage.folding = true;
+    assert!(stage.until(MINUTE, |stage| stage.ended(&second)));
+    assert_eq!(stage.outcomes(&second), [OutcomeResult::Sent]);
+}
+
+#[test]
 fn r32_a_message_past_its_time_expires_unread() {
     let mut stage = Stage::new();
     let provider = Scripted::default();

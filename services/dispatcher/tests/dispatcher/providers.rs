@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cartwheel_dispatcher::providers::{Answer, OPTED_OUT_AT_PROVIDER, Trouble};
 use cartwheel_engine::{
-    input::{Fact, OptOutBy, OutcomeResult, Return},
+    effect::Wanted,
+    input::{Fact, OptOutBy, OutcomeResult, Return, Suppression},
     key::NameKind,
 };
 use cartwheel_language::{Channel, Class};
@@ -55,6 +56,23 @@ fn an_answer_that_does_not_come_is_unknown_or_offered_again_by_class() {
         stage.send(&message);
         assert!(stage.until(MINUTE, |stage| stage.ended(&message)));
         assert_eq!((provider.given().len(), stage.outcomes(&message)), (calls, vec![expected]), "{class:?}");
+    }
+}
+
+#[test]
+fn r27_what_is_no_longer_wanted_is_not_offered_again() {
+    let unsure = Some(Answer::Unsure { reason: "timed_out".into() });
+    let revoked = OutcomeResult::Suppressed { reason: Suppression::Revoked };
+    for (answer, expected) in [(unsure, OutcomeResult::Unknown), (not_now(Trouble::Throttled, Some(5)), revoked)] {
+        let mut stage = Stage::new();
+        let provider = Scripted::answering([answer]);
+        let _dispatcher = stage.dispatcher(&provider);
+        let message = stage.message(Class::Transactional, 1);
+        stage.send(&message);
+        assert!(stage.until(MINUTE, |_| provider.given().len() == 1));
+        stage.note(&message, Wanted::Revoked, message.not_after);
+        assert!(stage.until(MINUTE, |stage| stage.ended(&message)));
+        assert_eq!((stage.outcomes(&message), provider.given().len()), (vec![expected], 1));
     }
 }
 
