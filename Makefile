@@ -16,7 +16,7 @@ CARTWHEEL := $(CARGO) run --locked --quiet --package cartwheel-cli --bin cartwhe
 
 .PHONY: help
 help: ## What can be made
-	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Try
 
@@ -85,8 +85,16 @@ docs-check: ## Links, commands, places and tests that documents name
 contract: setup-lint ## proto/asyncapi.yaml with AsyncAPI's own parser
 	@proto/validate.sh
 
+.PHONY: deploy-lint
+deploy-lint: setup-lint ## Dockerfile, compose file and chart with hadolint, helm and Kubernetes' schemas
+	@deploy/lint.sh
+
+.PHONY: shell-check
+shell-check: setup-lint ## Shell scripts with shellcheck
+	@git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+
 .PHONY: lint
-lint: fmt-check clippy deny contract docs-check ## Format and lints
+lint: fmt-check shell-check docs-check deploy-lint contract deny clippy ## Format and all lints
 
 .PHONY: ci
 ci: lint docs test ## All that CI runs

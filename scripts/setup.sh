@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh build    a C toolchain and headers for librdkafka and OpenSSL, and Rust
 #   scripts/setup.sh test     that, and Redis, Java and Maven for the tests on real servers, and Python
-#   scripts/setup.sh lint     that, and Node for AsyncAPI's parser
+#   scripts/setup.sh lint     that, and Node, Python's venv and shellcheck for the lints of what is not Rust
 #
 # Debian's packages come by apt-get, as root or through sudo. Elsewhere it names what is missing and leaves the rest to
 # you. Rust comes from Debian's rustup where there is one, else from https://rustup.rs; the version stands in
@@ -36,6 +36,8 @@ missing_to_test() {
 missing_to_lint() {
   have node || echo nodejs
   have npm || echo npm
+  python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+  have shellcheck || echo shellcheck
 }
 
 # Runs a command as root: directly, or through sudo where that exists.
