@@ -71,7 +71,8 @@ impl<'a> Applied<'a> {
             phone_data: cartwheel_language::phone::DATA_VERSION.to_owned(),
             effective_at: None,
             by: by.to_owned(),
-            at,
+            // Records keep moments to the microsecond; what is read back must be the same.
+            at: Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at),
         }
     }
 

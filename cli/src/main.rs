@@ -4,8 +4,13 @@ mod applied;
 mod campaigns;
 mod client;
 mod controls;
+mod demo;
+mod dev;
+mod embedded;
 mod explain;
 mod files;
+mod roles;
+mod run;
 mod topics;
 
 use std::process::ExitCode;
@@ -24,6 +29,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Play a recorded shop in fast-forward: every message, and every one that was held back with its reason.
+    Demo(demo::Arguments),
+    /// Run the four services in one process without Kafka or Redis, to try things; nothing is kept.
+    Dev(dev::Arguments),
+    /// Run any set of the services in one process, on real Kafka and Redis.
+    Run(run::Arguments),
     /// Check, plan, apply and steer campaigns.
     #[command(subcommand)]
     Campaigns(campaigns::Command),
@@ -72,6 +83,9 @@ fn main() -> ExitCode {
     };
     let ended = runtime.block_on(async {
         match arguments.command {
+            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Dev(arguments) => dev::run(arguments).await,
+            Command::Run(arguments) => run::run(arguments).await,
             Command::Campaigns(command) => campaigns::run(command).await,
             Command::Topics(command) => topics::run(command).await,
             Command::Explain(arguments) => explain::run(arguments).await,

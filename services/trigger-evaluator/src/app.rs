@@ -8,7 +8,6 @@ use cartwheel_runtime::{
     admin::Readiness,
     clock::Clock,
     installation::InstallationConfig,
-    kafka::GroupConfig,
     log::{Log, Positions},
     partitions::{OwnershipSource, host},
     service::{Failure, Tasks},
@@ -57,13 +56,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
     let reached = Installation::reach(&config.kafka, &config.installation, &readiness, &stop).await;
     let Some(found) = reached.map_err(Failure::stopped)? else { return tasks.run().await };
     let Some(store) = found.store(&config.redis, &config.installation).await else { return tasks.run().await };
-    let group = &config.evaluator.group;
-    let group = GroupConfig {
-        member: group.member.clone(),
-        session_timeout: group.session_timeout,
-        heartbeat: group.heartbeat,
-        ..GroupConfig::new(&group.group, &*found.topics.events)
-    };
+    let group = config.evaluator.membership(&found.topics.events);
     let membership = found.kafka.join(group).map_err(Failure::stopped)?;
     let handles = Handles {
         log: found.log,
