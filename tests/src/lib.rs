@@ -15,7 +15,9 @@
 
 mod kafka;
 mod process;
+mod provider;
 mod redis;
+mod town;
 mod wait;
 
 use std::{
@@ -31,7 +33,9 @@ use std::{
 use tempfile::TempDir;
 
 pub use kafka::{Kafka, kafka};
+pub use provider::{Provider, Taken};
 pub use redis::{Redis, RedisOptions, redis};
+pub use town::{SERVICES, Town};
 pub use wait::eventually;
 
 /// Why a server cannot be had on this machine.
