@@ -216,9 +216,9 @@ impl<L: Log> Edge<L> {
         self.log.append(records).await.unwrap();
     }
 
-    /// Polls until `holds`, at most fifteen seconds.
+    /// Polls until `holds`, at most thirty seconds.
     pub async fn eventually<F: Future<Output = bool>>(&self, what: &str, holds: impl Fn() -> F) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         while !holds().await {
             assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
             tokio::time::sleep(Duration::from_millis(5)).await;
