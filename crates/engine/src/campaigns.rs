@@ -13,6 +13,8 @@ use cartwheel_language::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::kept::Reads;
+
 /// Whether a campaign lives. Always today's, whatever version a journey follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -45,6 +47,8 @@ pub struct Campaigns {
     versions: BTreeMap<(String, u32), Arc<Campaign>>,
     triggers: BTreeMap<String, Vec<String>>,
     exceptions: BTreeSet<String>,
+    journey_reads: BTreeMap<(String, u32), Reads>,
+    exception_reads: Reads,
     seal: Option<SealKey>,
 }
 
@@ -73,7 +77,9 @@ impl Campaigns {
                 }
             }
         }
-        Self { shop, revision, live, versions, triggers, exceptions, seal }
+        let journey_reads = versions.iter().map(|(version, campaign)| (version.clone(), Reads::of_journeys(campaign, &shop))).collect();
+        let exception_reads = Reads::of_exceptions(versions.values().map(AsRef::as_ref), &shop);
+        Self { shop, revision, live, versions, triggers, exceptions, journey_reads, exception_reads, seal }
     }
 
     /// What holds for the whole shop.
@@ -109,6 +115,16 @@ impl Campaigns {
     /// Whether this event can trigger or end anything.
     pub fn knows(&self, event: &str) -> bool {
         self.triggers.contains_key(event) || self.excepts(event)
+    }
+
+    /// What a journey keeps of its trigger.
+    pub(crate) fn journey_reads(&self, campaign: &str, version: u32) -> Option<&Reads> {
+        self.journey_reads.get(&(campaign.to_owned(), version))
+    }
+
+    /// What is kept of an exception for triggers that come late.
+    pub(crate) fn exception_reads(&self) -> &Reads {
+        &self.exception_reads
     }
 
     /// The links of a message to this address: the shop's own domains and pages only, and the customer's way out.

@@ -3,13 +3,14 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use cartwheel_language::{Campaign, Value, condition::Data};
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
 use crate::{
     campaigns::Campaigns,
     customer::{Cart, Customer, Journey},
     input::{Consented, Event},
+    kept::{id_at, object_id},
     key::CustomerKey,
 };
 
@@ -20,14 +21,41 @@ pub(crate) struct View<'a> {
     pub(crate) key: &'a CustomerKey,
     pub(crate) campaign: &'a Campaign,
     pub(crate) version: u32,
-    /// The trigger's newest event, or the exception.
-    pub(crate) event: Option<&'a Event>,
+    /// The properties of the trigger's newest event, or of the exception.
+    pub(crate) event: Option<Properties<'a>>,
     pub(crate) journey: Option<&'a Journey>,
-    /// What began the journey; only exceptions see it.
+    /// What began the journey, or began it anew; only exceptions see it.
     pub(crate) trigger: Option<&'a Event>,
     /// The text's language; only texts have one.
     pub(crate) language: Option<&'a str>,
+    /// The zone that the customer lives in.
+    pub(crate) zone: &'a TimeZone,
     pub(crate) now: Timestamp,
+}
+
+/// An event's properties.
+#[derive(Clone, Copy)]
+pub(crate) enum Properties<'a> {
+    /// As the event has them; copied when a condition asks.
+    Of(&'a Fields),
+    /// As one value, lent to each of the many conditions that an event meets.
+    Whole(&'a Value),
+}
+
+impl<'a> Properties<'a> {
+    fn get(self, path: &str) -> Option<String> {
+        match self {
+            Self::Of(properties) => id_at(properties, path),
+            Self::Whole(whole) => whole.at(path).and_then(object_id),
+        }
+    }
+
+    fn value(self) -> Cow<'a, Value> {
+        match self {
+            Self::Of(properties) => Cow::Owned(Value::Map(properties.clone())),
+            Self::Whole(whole) => Cow::Borrowed(whole),
+        }
+    }
 }
 
 type Fields = BTreeMap<String, Value>;
@@ -60,8 +88,7 @@ impl View<'_> {
         if let (false, Some(country)) = (customer.contains_key("country"), country) {
             customer.insert("country".to_owned(), text(country));
         }
-        let zone = crate::step::zone(self.campaigns, self.customer).0;
-        if let Some(name) = zone.iana_name() {
+        if let Some(name) = self.zone.iana_name() {
             customer.insert("zone".to_owned(), text(name));
         }
         Value::Map(customer)
@@ -69,11 +96,16 @@ impl View<'_> {
 
     /// This journey's cart, else the newest open one.
     fn cart(&self) -> Option<Value> {
-        let object = self.journey.and_then(|journey| journey.object.as_ref()).filter(|(name, _)| name == "cart").map(|(_, id)| id.clone());
-        let named = object.or_else(|| self.event.and_then(|event| event.properties.get("cart_id")).map(crate::customer::object_text));
-        let (id, cart): (Option<String>, &Cart) = match named.and_then(|id| self.customer.carts.get(&id).map(|cart| (Some(id), cart))) {
-            Some(found) => found,
-            None => (None, self.customer.carts.newest()?),
+        let carts = &self.customer.carts;
+        let own = self.journey.and_then(|journey| journey.object.as_ref()).filter(|(name, _)| name == "cart").map(|(_, id)| id.as_str());
+        let (id, cart): (String, &Cart) = match own {
+            // A journey about a cart speaks of no other one.
+            Some(id) => (id.to_owned(), carts.get(id)?),
+            None => {
+                let path = self.campaigns.shop().objects.get("cart").map_or("cart_id", |cart| cart.id.as_str());
+                let named = self.event.and_then(|event| event.get(path)).and_then(|id| carts.get(&id).map(|cart| (id, cart)));
+                named.or_else(|| carts.newest().map(|(id, cart)| (id.to_owned(), cart)))?
+            }
         };
         let url = cart.url.clone().unwrap_or_else(|| format!("{}/cart", self.campaigns.shop().url.trim_end_matches('/')));
         let products = cart.products.iter().map(|line| Value::Map(line.clone())).collect();
@@ -82,7 +114,7 @@ impl View<'_> {
             ("url".to_owned(), text(url)),
             ("products".to_owned(), Value::List(products)),
         ]);
-        map.extend(id.map(|id| ("id".to_owned(), text(id))));
+        map.insert("id".to_owned(), text(id));
         map.extend(cart.currency.clone().map(|currency| ("currency".to_owned(), text(currency))));
         Some(Value::Map(map))
     }
@@ -101,7 +133,10 @@ impl View<'_> {
 
 impl Data for View<'_> {
     fn value(&self, name: &str) -> Option<Cow<'_, Value>> {
-        self.root(name).map(Cow::Owned)
+        match name {
+            "event" => self.event.map(Properties::value),
+            _ => self.root(name).map(Cow::Owned),
+        }
     }
 
     fn count(&self, event: &str, within: Option<u32>) -> Option<u64> {
@@ -120,7 +155,6 @@ impl View<'_> {
     fn root(&self, name: &str) -> Option<Value> {
         let shop = self.campaigns.shop();
         match name {
-            "event" => self.event.map(|event| Value::Map(event.properties.clone())),
             "trigger" => self.trigger.map(|event| Value::Map(event.properties.clone())),
             "customer" => Some(self.customer()),
             "cart" => self.cart(),

@@ -193,8 +193,6 @@ words! {
         ProviderFailed = "provider failed",
         /// The dispatcher gave it back.
         Returned = "returned",
-        /// Nobody knows whether it was handed over.
-        Unknown = "unknown",
         /// An event that came late would have stopped it.
         LateException = "late exception",
         /// Two names of one person met.

@@ -11,6 +11,7 @@ pub mod decision;
 pub mod effect;
 pub mod id;
 pub mod input;
+mod kept;
 pub mod key;
 mod step;
 

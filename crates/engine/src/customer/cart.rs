@@ -106,9 +106,10 @@ impl Carts {
         self.0.get(id)
     }
 
-    /// The open cart that was touched last.
-    pub fn newest(&self) -> Option<&Cart> {
-        self.0.values().filter(|cart| !cart.products.is_empty()).max_by_key(|cart| cart.touched)
+    /// The open cart that was touched last, with its id.
+    pub fn newest(&self) -> Option<(&str, &Cart)> {
+        let filled = self.0.iter().filter(|(_, cart)| !cart.products.is_empty());
+        filled.max_by_key(|(_, cart)| cart.touched).map(|(id, cart)| (id.as_str(), cart))
     }
 
     /// Folds an event about a cart.
@@ -144,9 +145,11 @@ impl Carts {
         self.bound();
     }
 
-    /// Closes a cart: its order is completed.
-    pub(crate) fn close(&mut self, id: &str) {
-        self.0.remove(id);
+    /// Closes a cart: its order was completed at this moment. One that was touched after it lives on.
+    pub(crate) fn close(&mut self, id: &str, at: Timestamp) {
+        if self.0.get(id).is_some_and(|cart| cart.touched <= at) {
+            self.0.remove(id);
+        }
     }
 
     /// Joins what a weaker home gathered; of the same cart the one touched last.

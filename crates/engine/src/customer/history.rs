@@ -8,7 +8,11 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::Armed;
-use crate::{id::digest, input::Event};
+use crate::{
+    id::digest,
+    input::Event,
+    kept::{EXCEPTION_BYTES, Reads, object_id},
+};
 
 /// Ids are remembered this long (R36).
 const SEEN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -141,7 +145,7 @@ impl History {
     /// Folds a completed order; one that was reported before counts once.
     pub(crate) fn fold_order(&mut self, event: &Event) {
         let orders = &mut self.orders;
-        if let Some(id) = event.properties.get("order_id").map(object_text) {
+        if let Some(id) = event.properties.get("order_id").and_then(object_id) {
             if orders.ids.contains(&id) {
                 return;
             }
@@ -164,13 +168,9 @@ impl History {
     }
 
     /// Remembers an exception for triggers that come late.
-    pub(crate) fn remember(&mut self, id: &str, event: &Event, now: Timestamp) {
+    pub(crate) fn remember(&mut self, id: &str, event: &Event, reads: &Reads, now: Timestamp) {
         self.recent.retain(|known| now.duration_since(known.event.occurred) <= RECENT_FOR);
-        let mut event = event.clone();
-        event.properties.retain(|_, value| {
-            matches!(value, Value::Text(text) if text.len() <= 200) || matches!(value, Value::Number(_) | Value::Bool(_))
-        });
-        self.recent.push_back(RecentException { id: id.to_owned(), event });
+        self.recent.push_back(RecentException { id: id.to_owned(), event: reads.keep(event, EXCEPTION_BYTES) });
         if self.recent.len() > RECENT_LIMIT {
             self.recent.pop_front();
         }
@@ -213,14 +213,5 @@ impl History {
             }
             (own, theirs) => own.or(theirs),
         };
-    }
-}
-
-/// An object's id as text, whatever JSON wrote: texts as they are, numbers in their shortest form.
-pub(crate) fn object_text(value: &Value) -> String {
-    match value {
-        Value::Text(text) => text.clone(),
-        Value::Number(number) => number.normalize().to_string(),
-        other => other.to_json().to_string(),
     }
 }

@@ -44,6 +44,16 @@ pub struct Journey {
     pub restarts: u32,
 }
 
+impl Journey {
+    /// The newest trigger, also one that waits for the outcome of a message on its way.
+    pub fn last_trigger(&self) -> &Trigger {
+        match &self.stage {
+            Stage::Flying { restart: Some(trigger), .. } => trigger,
+            _ => &self.newest,
+        }
+    }
+}
+
 /// An event that triggered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trigger {

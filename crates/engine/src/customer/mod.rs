@@ -16,7 +16,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use cart::{Cart, Carts};
-pub(crate) use history::object_text;
 pub use history::{History, Orders, RecentException, Session};
 pub use journey::{Armed, Ended, Journey, Stage, Trigger};
 pub use profile::{Block, Consent, Profile};
@@ -33,6 +32,9 @@ pub const JOURNEYS_LIMIT: usize = 200;
 
 /// The most ended journeys remembered for `again`.
 pub const ENDED_LIMIT: usize = 500;
+
+/// The most names of a person remembered as claimed; who has more devices is no shopper.
+pub const NAMES_LIMIT: usize = 200;
 
 /// A customer, or a home that forwards to one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,6 +95,27 @@ impl Customer {
             .iter()
             .map(|(id, until)| (id.clone(), FlightEntry { customer: key.clone(), wanted: Wanted::Moved, until: *until }));
         own.chain(moved).collect()
+    }
+
+    /// Of too many ended journeys the oldest are forgotten.
+    pub(crate) fn bound_ended(&mut self) {
+        while self.ended.len() > ENDED_LIMIT {
+            let Some(oldest) = self.ended.iter().min_by_key(|(_, ended)| ended.at).map(|(key, _)| key.clone()) else { return };
+            self.ended.remove(&oldest);
+        }
+    }
+
+    /// Of too many names any but the one just taken is forgotten: claimed once more, its home says that it has moved.
+    pub(crate) fn bound_names(&mut self, taken: &CustomerKey) {
+        while self.names.len() > NAMES_LIMIT {
+            let Some(name) = self.names.iter().find(|name| *name != taken).cloned() else { return };
+            self.names.remove(&name);
+        }
+    }
+
+    /// An exception ended the journey, and its message was held back: the customer is as new (LANGUAGE.md, section 5).
+    pub(crate) fn forget_unsent(&mut self, journey: &JourneyId) {
+        self.ended.retain(|_, ended| ended.journey != *journey || ended.last_message.is_some());
     }
 
     /// The key under which `again` and regret remember a journey.

@@ -6,10 +6,16 @@ use cartwheel_language::{Channel, Value};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::input::{Address, Consented, OptOutBy};
+use crate::{
+    input::{Address, Consented, OptOutBy},
+    kept::size,
+};
 
 /// The most attributes of a profile; further ones are not kept.
 const ATTRIBUTES_LIMIT: usize = 256;
+
+/// The most bytes of an attribute; a larger one is not kept.
+const ATTRIBUTE_BYTES: usize = 2048;
 
 /// Attributes, addresses, consents.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +27,8 @@ pub struct Profile {
     pub said: BTreeMap<String, Timestamp>,
     /// Where each channel reaches the customer.
     pub addresses: BTreeMap<Channel, Address>,
+    /// When each address was said.
+    pub addressed: BTreeMap<Channel, Timestamp>,
     /// Addresses that failed for good, until they change.
     pub dead: BTreeMap<Channel, String>,
     /// What the customer agreed to.
@@ -59,7 +67,7 @@ impl Profile {
         if self.said.get(name).is_some_and(|known| *known > said) {
             return;
         }
-        if !self.said.contains_key(name) && self.said.len() >= ATTRIBUTES_LIMIT {
+        if size(value) > ATTRIBUTE_BYTES || (!self.said.contains_key(name) && self.said.len() >= ATTRIBUTES_LIMIT) {
             return;
         }
         self.said.insert(name.to_owned(), said);
@@ -70,12 +78,19 @@ impl Profile {
         }
     }
 
-    /// Takes an address; a changed one is no longer dead.
-    pub(crate) fn set_address(&mut self, channel: Channel, address: &Address) {
-        if self.addresses.get(&channel).is_none_or(|known| known.value != address.value) {
+    /// Takes an address that was said at a moment, unless a later saying is known; a changed one is no longer dead. Whether messages
+    /// now go elsewhere.
+    pub(crate) fn set_address(&mut self, channel: Channel, address: &Address, said: Timestamp) -> bool {
+        if self.addressed.get(&channel).is_some_and(|known| *known > said) {
+            return false;
+        }
+        let changed = self.addresses.get(&channel).is_none_or(|known| known.value != address.value);
+        if changed {
             self.dead.remove(&channel);
         }
+        self.addressed.insert(channel, said);
         self.addresses.insert(channel, address.clone());
+        changed
     }
 
     /// A text attribute.
@@ -89,12 +104,16 @@ impl Profile {
             self.set(name, value, other.said.get(name).copied().unwrap_or(Timestamp::MIN));
         }
         for (channel, address) in other.addresses {
+            let said = other.addressed.get(&channel).copied().unwrap_or(Timestamp::MIN);
+            // Said at the same moment, the stronger home's own stays.
+            if self.addressed.get(&channel).is_none_or(|own| *own < said) {
+                self.set_address(channel, &address, said);
+            }
             if let Some(reason) = other.dead.get(&channel)
-                && self.addresses.get(&channel).is_none_or(|own| own.value == address.value)
+                && self.addresses.get(&channel).is_some_and(|own| own.value == address.value)
             {
                 self.dead.insert(channel, reason.clone());
             }
-            self.addresses.entry(channel).or_insert(address);
         }
         for (channel, consent) in other.consents {
             match self.consents.get_mut(&channel) {

@@ -43,6 +43,10 @@ pub struct Flight {
     pub journey: JourneyId,
     /// The campaign.
     pub campaign: String,
+    /// The campaign's version.
+    pub version: u32,
+    /// What the journey is about: the object's name and id.
+    pub object: Option<(String, String)>,
     /// The channel.
     pub channel: Channel,
     /// Its window closes, or it expires, at this moment.
@@ -137,6 +141,14 @@ impl Sends {
 
     pub(crate) fn give_back(&mut self, message: &MessageId) {
         self.places.retain(|place| place.message != *message);
+    }
+
+    /// The message was handed over, perhaps: from now on its place counts from that moment.
+    pub(crate) fn move_place(&mut self, message: &MessageId, at: Timestamp) {
+        for place in self.places.iter_mut().filter(|place| place.message == *message) {
+            place.at = at;
+        }
+        self.places.sort_by_key(|place| place.at);
     }
 
     pub(crate) fn hand(&mut self, message: MessageId, handed: Handed) {

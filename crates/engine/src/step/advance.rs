@@ -14,13 +14,10 @@ use crate::{
 /// A paused campaign's due messages look again after this long; a resume is felt within it.
 const PAUSE_LOOK: SignedDuration = SignedDuration::from_mins(10);
 
-/// The longest pause before a timer that fired too early is tried again (rule P13).
-const EARLY_PAUSE: SignedDuration = SignedDuration::from_mins(5);
-
 impl Turn<'_> {
     /// A timer came due. One that no journey waits for is of an earlier arming, or came twice: nothing happens.
     pub(super) fn timer_fired(&mut self, timer: &TimerId, due: Timestamp) {
-        if self.session_timer(timer) {
+        if self.session_timer(timer, due) {
             return;
         }
         let waits = |journey: &&Journey| journey.armed.as_ref().is_some_and(|armed| armed.timer == *timer);
@@ -28,10 +25,14 @@ impl Turn<'_> {
         let Some(mut journey) = self.customer.journeys.remove(&id) else { return };
         journey.armed = None;
         if due > self.now {
-            // The delay-timer's clock runs ahead of the log's by more than a minute: try again after a pause (rule P13).
-            let ahead = due.duration_since(self.now).min(EARLY_PAUSE);
-            self.arm(&mut journey, due.saturating_add(ahead).unwrap_or(due));
+            let later = self.not_too_early(due);
+            self.arm(&mut journey, later);
             self.record(Verdict::Held, Reason::ClocksDisagree, About::journey(&journey));
+            self.customer.journeys.insert(id, journey);
+            return;
+        }
+        if matches!(journey.stage, Stage::Flying { .. }) {
+            // Set before the message was decided; what comes next depends on its outcome.
             self.customer.journeys.insert(id, journey);
             return;
         }
@@ -43,9 +44,7 @@ impl Turn<'_> {
                 self.arm(&mut journey, until);
                 self.customer.journeys.insert(id, journey);
             }
-            Stage::Flying { .. } => {
-                self.customer.journeys.insert(id, journey);
-            }
+            Stage::Flying { .. } => {}
         }
     }
 
@@ -60,8 +59,9 @@ impl Turn<'_> {
         None
     }
 
-    /// Goes through the steps from where the journey stands until one makes it wait.
-    pub(super) fn walk(&mut self, mut journey: Journey) {
+    /// Goes through the steps from where the journey stands until one makes it wait. `due` is when that step was reached: a send
+    /// behind a wait was due when the wait was over, not when its timer came round.
+    pub(super) fn walk(&mut self, mut journey: Journey, due: Timestamp) {
         let Some(campaign) = self.alive(&journey) else { return self.end(journey) };
         loop {
             let Some(step) = campaign.steps.get(usize::from(journey.step)) else {
@@ -69,7 +69,7 @@ impl Turn<'_> {
                 return self.end(journey);
             };
             if let Some(condition) = &step.condition {
-                let view = self.view(&campaign, journey.version, Some(&journey.newest.event), Some(&journey));
+                let view = self.view_of(&campaign, &journey);
                 if condition.evaluate(&view) != Truth::True {
                     let values = condition.observed(&view);
                     self.record(Verdict::Skipped, Reason::ConditionNotTrue, About::journey(&journey).values(values));
@@ -82,7 +82,7 @@ impl Turn<'_> {
                     journey.stage = Stage::Waiting { reached: self.now };
                     return self.wait_or_go_on(&campaign, journey, self.now);
                 }
-                Verb::Send(_) => return self.try_send(&campaign, journey, self.now, 0),
+                Verb::Send(_) => return self.try_send(&campaign, journey, due, 0),
             }
         }
     }
@@ -90,16 +90,16 @@ impl Turn<'_> {
     /// Works a wait's end out afresh: the zone may have changed, and the customer may have broken the silence.
     fn wait_or_go_on(&mut self, campaign: &Campaign, mut journey: Journey, reached: Timestamp) {
         let Some(Verb::Wait(wait)) = campaign.steps.get(usize::from(journey.step)).map(|step| &step.verb) else {
-            return self.walk(journey);
+            return self.walk(journey, reached);
         };
-        let (zone, _) = self.zone();
+        let zone = &self.zone().0;
         let end = match wait {
             Wait::For { span, at } => {
-                let end = span.add(reached, &zone);
-                at.map_or(end, |at| next_time_of_day(end, &zone, at))
+                let end = span.add(reached, zone);
+                at.map_or(end, |at| next_time_of_day(end, zone, at))
             }
-            Wait::UntilTimeOfDay(at) => next_time_of_day(reached, &zone, *at),
-            Wait::UntilSilence(span) => span.add(self.customer.history.last_event.unwrap_or(reached), &zone),
+            Wait::UntilTimeOfDay(at) => next_time_of_day(reached, zone, *at),
+            Wait::UntilSilence(span) => span.add(self.customer.history.last_event.unwrap_or(reached), zone),
         };
         if end > self.now {
             self.arm(&mut journey, end);
@@ -112,12 +112,7 @@ impl Turn<'_> {
     /// The step is done; `due` is when the next one became due.
     pub(super) fn go_on(&mut self, mut journey: Journey, due: Timestamp) {
         journey.step += 1;
-        let Some(campaign) = self.alive(&journey) else { return self.end(journey) };
-        match campaign.steps.get(usize::from(journey.step)) {
-            // A send behind a wait was due when the wait was over, not when its timer came round.
-            Some(step) if step.condition.is_none() && matches!(step.verb, Verb::Send(_)) => self.try_send(&campaign, journey, due, 0),
-            _ => self.walk(journey),
-        }
+        self.walk(journey, due);
     }
 
     /// Decides a due message and puts the journey where that leaves it.
@@ -135,8 +130,8 @@ impl Turn<'_> {
                 self.customer.journeys.insert(journey.id.clone(), journey);
             }
             Attempt::Skip => {
-                journey.step += 1;
-                self.walk(journey);
+                let now = self.now;
+                self.go_on(journey, now);
             }
             Attempt::End => self.end(journey),
         }

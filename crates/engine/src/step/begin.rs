@@ -2,20 +2,27 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cartwheel_language::{Again, Campaign, Each, Restarts, Trigger as TriggerRule, TriggerKind, Value, condition::Verdict as Truth};
+use cartwheel_language::{
+    Again, Campaign, Each, Restarts, Trigger as TriggerRule, TriggerKind, Value,
+    condition::{Condition, Verdict as Truth},
+};
 
-use super::{About, Turn, track::property};
+use jiff::Timestamp;
+
+use super::{About, Turn};
 use crate::{
     campaigns::CampaignState,
-    customer::{Customer, JOURNEYS_LIMIT, Journey, Stage, Trigger, object_text},
+    customer::{Customer, JOURNEYS_LIMIT, Journey, Stage, Trigger},
+    data::{Properties, View},
     decision::{Reason, Verdict},
     id::JourneyId,
     input::Event,
+    kept::{TRIGGER_BYTES, id_at},
 };
 
 /// Why a trigger begins nothing.
-struct Refusal {
-    reason: Reason,
+pub(super) struct Refusal {
+    pub(super) reason: Reason,
     detail: Option<String>,
     values: BTreeMap<String, Value>,
 }
@@ -26,9 +33,21 @@ impl From<Reason> for Refusal {
     }
 }
 
+impl Refusal {
+    /// Refuses with what the condition saw. What cannot be worked out is not true, and the decision names it.
+    fn unless_true(condition: &Condition, view: &View<'_>, reason: Reason) -> Result<(), Self> {
+        let detail = match condition.evaluate(view) {
+            Truth::True => return Ok(()),
+            Truth::False => None,
+            Truth::Unknown(why) => Some(why),
+        };
+        Err(Self { reason, detail, values: condition.observed(view) })
+    }
+}
+
 impl Turn<'_> {
     /// Lets an event begin journeys of every campaign that listens to it.
-    pub(super) fn trigger(&mut self, id: &str, event: &Event) {
+    pub(super) fn trigger(&mut self, id: &str, event: &Event, whole: &Value) {
         let campaigns = self.campaigns;
         for name in campaigns.listeners(&event.name) {
             let Some(live) = campaigns.live(name) else { continue };
@@ -40,7 +59,7 @@ impl Turn<'_> {
                 if !names.contains(&event.name) {
                     continue;
                 }
-                match self.consider(campaign, live.version, rule, id, event) {
+                match self.consider(campaign, live.version, rule, id, (event, whole)) {
                     Ok(()) => {
                         done = true;
                         break;
@@ -64,15 +83,15 @@ impl Turn<'_> {
         version: u32,
         rule: &TriggerRule,
         id: &str,
-        event: &Event,
+        event: (&Event, &Value),
     ) -> Result<(), (Option<String>, Refusal)> {
         let object = match &rule.each {
             Each::Customer | Each::Event => None,
             Each::Object(name) => {
-                let path = self.campaigns.shop().objects.get(name).map(|object| object.id_in(&event.name));
-                let found = path.and_then(|path| property(event, path)).map(object_text);
+                let path = self.campaigns.shop().objects.get(name).map(|object| object.id_in(&event.0.name));
+                let found = path.and_then(|path| id_at(&event.0.properties, path));
                 let missing = || Refusal {
-                    detail: Some(format!("`{}` does not carry the id of its {name}", event.name)),
+                    detail: Some(format!("`{}` does not carry the id of its {name}", event.0.name)),
                     ..Reason::ObjectMissing.into()
                 };
                 Some((name.clone(), found.ok_or_else(|| (None, missing()))?))
@@ -88,21 +107,16 @@ impl Turn<'_> {
         version: u32,
         rule: &TriggerRule,
         id: &str,
-        event: &Event,
+        (event, whole): (&Event, &Value),
         object: Option<(String, String)>,
     ) -> Result<(), Refusal> {
         self.in_life(campaign, event)?;
         if let Some(condition) = &rule.condition {
-            let view = self.view(campaign, version, Some(event), None);
-            match condition.evaluate(&view) {
-                Truth::True => {}
-                Truth::False => return Err(Refusal { reason: Reason::WhereNotTrue, detail: None, values: condition.observed(&view) }),
-                Truth::Unknown(why) => {
-                    return Err(Refusal { reason: Reason::WhereNotTrue, detail: Some(why), values: condition.observed(&view) });
-                }
-            }
+            let view = self.view(campaign, version, Some(Properties::Whole(whole)), None);
+            Refusal::unless_true(condition, &view, Reason::WhereNotTrue)?;
         }
-        let trigger = Trigger { id: id.to_owned(), event: event.clone() };
+        let kept = self.campaigns.journey_reads(&campaign.name, version).map(|reads| reads.keep(event, TRIGGER_BYTES));
+        let trigger = Trigger { id: id.to_owned(), event: kept.ok_or(Reason::CampaignGone)? };
         if let Some(exception) = self.recent_exception(campaign, version, object.as_ref(), &trigger) {
             return Err(Refusal { detail: Some(format!("`{exception}` happened after it and came first")), ..Reason::Exception.into() });
         }
@@ -112,63 +126,56 @@ impl Turn<'_> {
             _ => self.customer.journeys.values().find(same).map(|journey| journey.id.clone()),
         };
         if let Some(journey) = under_way {
-            return self.restart(campaign, &journey, trigger);
+            return self.restart(&journey, trigger);
         }
         if !campaign.parallel && self.customer.journeys.values().any(|journey| journey.campaign == campaign.name) {
             return Err(Reason::NotParallel.into());
         }
-        self.may_begin_again(campaign, rule, object.as_ref())?;
-        if let Some(condition) = &campaign.audience {
-            let journey = Self::new_journey(campaign, version, object.clone(), trigger.clone(), self.key().clone(), self.now);
-            let view = self.view(campaign, version, Some(event), Some(&journey));
-            match condition.evaluate(&view) {
-                Truth::True => {}
-                Truth::False => return Err(Refusal { reason: Reason::NotInAudience, detail: None, values: condition.observed(&view) }),
-                Truth::Unknown(why) => {
-                    return Err(Refusal { reason: Reason::NotInAudience, detail: Some(why), values: condition.observed(&view) });
-                }
-            }
+        let journey = Self::new_journey(campaign, version, object, trigger, self.key().clone(), self.now);
+        if rule.each != Each::Event {
+            self.may_begin_again(campaign, &journey, self.now)?;
         }
-        self.begin(campaign, version, object, trigger);
+        if let Some(condition) = &campaign.audience {
+            let view = self.view(campaign, version, Some(Properties::Whole(whole)), Some(&journey));
+            Refusal::unless_true(condition, &view, Reason::NotInAudience)?;
+        }
+        self.begin(journey);
         Ok(())
     }
 
     /// Whether the campaign's life allows this event to begin anything (R28, R35).
-    fn in_life(&self, campaign: &Campaign, event: &Event) -> Result<(), Refusal> {
+    pub(super) fn in_life(&self, campaign: &Campaign, event: &Event) -> Result<(), Refusal> {
         let live = self.campaigns.live(&campaign.name).ok_or(Reason::CampaignGone)?;
-        let (zone, _) = self.zone();
+        let zone = &self.zone().0;
         if live.state == CampaignState::Paused {
             return Err(Reason::Paused.into());
         }
-        if campaign.ignore_older_than.add(event.occurred, &zone) < self.now {
+        if campaign.ignore_older_than.add(event.occurred, zone) < self.now {
             return Err(Refusal {
                 detail: Some(format!("it came more than {} after it happened", campaign.ignore_older_than)),
                 ..Reason::TooOld.into()
             });
         }
-        let from = campaign.runs.from.as_ref().map_or(live.since, |from| from.instant(&zone));
+        let from = campaign.runs.from.as_ref().map_or(live.since, |from| from.instant(zone));
         if event.occurred < from {
             return Err(Reason::BeforeStart.into());
         }
-        if campaign.runs.to.as_ref().is_some_and(|to| to.instant(&zone) <= self.now) {
+        if campaign.runs.to.as_ref().is_some_and(|to| to.instant(zone) <= self.now) {
             return Err(Reason::AfterEnd.into());
         }
         Ok(())
     }
 
-    fn may_begin_again(&self, campaign: &Campaign, rule: &TriggerRule, object: Option<&(String, String)>) -> Result<(), Refusal> {
-        if rule.each == Each::Event {
-            return Ok(());
-        }
-        let Some(ended) = self.customer.ended.get(&Customer::ended_key(&campaign.name, object.map(|(_, id)| id.as_str()))) else {
-            return Ok(());
-        };
+    /// Whether `again` allows this journey to begin at this moment, after the last one of the same object.
+    pub(super) fn may_begin_again(&self, campaign: &Campaign, journey: &Journey, at: Timestamp) -> Result<(), Refusal> {
+        let object = journey.object.as_ref().map(|(_, id)| id.as_str());
+        let Some(ended) = self.customer.ended.get(&Customer::ended_key(&campaign.name, object)) else { return Ok(()) };
         let free_at = match campaign.again {
             Again::Always => return Ok(()),
             Again::Never => return Err(Reason::NotAgain.into()),
             Again::After(span) => ended.last_message.map(|at| span.add(at, &self.zone().0)),
         };
-        match free_at.filter(|free_at| self.now < *free_at) {
+        match free_at.filter(|free_at| at < *free_at) {
             Some(free_at) => {
                 Err(Refusal { values: BTreeMap::from([("free_at".to_owned(), Value::Timestamp(free_at))]), ..Reason::NotAgain.into() })
             }
@@ -177,14 +184,10 @@ impl Turn<'_> {
     }
 
     /// A trigger for an object whose journey is under way (LANGUAGE.md, `restarts`).
-    fn restart(&mut self, campaign: &Arc<Campaign>, id: &JourneyId, trigger: Trigger) -> Result<(), Refusal> {
+    pub(super) fn restart(&mut self, id: &JourneyId, trigger: Trigger) -> Result<(), Refusal> {
         let Some(mut journey) = self.customer.journeys.remove(id) else { return Ok(()) };
-        let allowed = match campaign.restarts {
-            Restarts::Never => false,
-            Restarts::Always => true,
-            Restarts::UntilSent => journey.sends == 0,
-        };
-        let newer = trigger.event.occurred >= journey.newest.event.occurred;
+        let allowed = self.campaign_of(&journey).is_some_and(|campaign| may_restart(&campaign, &journey));
+        let newer = trigger.event.occurred >= journey.last_trigger().event.occurred;
         if !allowed || !newer {
             self.customer.journeys.insert(id.clone(), journey);
             return Err(Reason::UnderWay.into());
@@ -209,7 +212,8 @@ impl Turn<'_> {
         journey.restarts += 1;
         journey.step = 0;
         self.record(Verdict::Restarted, Reason::Retriggered, About::journey(&journey));
-        self.walk(journey);
+        let now = self.now;
+        self.walk(journey, now);
     }
 
     fn new_journey(
@@ -218,7 +222,7 @@ impl Turn<'_> {
         object: Option<(String, String)>,
         trigger: Trigger,
         key: crate::key::CustomerKey,
-        now: jiff::Timestamp,
+        now: Timestamp,
     ) -> Journey {
         let id = JourneyId::new(&campaign.name, object.as_ref().map(|(_, id)| id.as_str()), None, &trigger.id, &key);
         Journey {
@@ -240,11 +244,11 @@ impl Turn<'_> {
         }
     }
 
-    fn begin(&mut self, campaign: &Arc<Campaign>, version: u32, object: Option<(String, String)>, trigger: Trigger) {
-        let journey = Self::new_journey(campaign, version, object, trigger, self.key().clone(), self.now);
+    fn begin(&mut self, journey: Journey) {
         self.record(Verdict::Began, Reason::Planned, About::journey(&journey));
         self.make_room();
-        self.walk(journey);
+        let now = self.now;
+        self.walk(journey, now);
     }
 
     /// State is bounded: the oldest journey without a message on its way gives way.
@@ -259,5 +263,14 @@ impl Turn<'_> {
                 self.end(journey);
             }
         }
+    }
+}
+
+/// Whether a trigger may begin this journey anew (LANGUAGE.md, `restarts`).
+pub(super) fn may_restart(campaign: &Campaign, journey: &Journey) -> bool {
+    match campaign.restarts {
+        Restarts::Always => true,
+        Restarts::UntilSent => journey.sends == 0,
+        Restarts::Never => false,
     }
 }

@@ -2,46 +2,59 @@
 
 use std::sync::Arc;
 
-use cartwheel_language::{Campaign, Each, Exception, Of, Restarts, TriggerKind, condition::Verdict as Truth};
+use cartwheel_language::{Campaign, Each, Exception, Of, TriggerKind, Value, condition::Verdict as Truth};
 
-use super::{About, Turn, track::property};
+use super::{About, Turn, begin::may_restart};
 use crate::{
-    customer::{Journey, Stage, Trigger, object_text},
+    customer::{Journey, RecentException, Stage, Trigger},
+    data::Properties,
     decision::{Reason, Verdict},
     id::JourneyId,
     input::Event,
+    kept::id_at,
 };
+
+/// An event that may be an exception.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    id: &'a str,
+    event: &'a Event,
+    properties: Properties<'a>,
+}
+
+impl<'a> From<&'a RecentException> for Candidate<'a> {
+    fn from(known: &'a RecentException) -> Self {
+        Self { id: &known.id, event: &known.event, properties: Properties::Of(&known.event.properties) }
+    }
+}
 
 impl Turn<'_> {
     /// Ends the journeys that this event is an exception of.
-    pub(super) fn except(&mut self, id: &str, event: &Event) {
+    pub(super) fn except(&mut self, id: &str, event: &Event, whole: &Value) {
         if !self.campaigns.excepts(&event.name) {
             return;
         }
+        let candidate = Candidate { id, event, properties: Properties::Whole(whole) };
         let hit: Vec<JourneyId> = self
             .customer
             .journeys
             .values()
-            .filter(|journey| self.is_exception_of(id, event, journey))
+            .filter(|journey| self.is_exception_of(candidate, journey))
             .map(|journey| journey.id.clone())
             .collect();
         for journey in hit {
             self.cancel(&journey, &event.name);
         }
-        self.regret(id, event);
+        self.regret(candidate);
     }
 
-    fn is_exception_of(&self, id: &str, event: &Event, journey: &Journey) -> bool {
+    fn is_exception_of(&self, candidate: Candidate<'_>, journey: &Journey) -> bool {
         let Some(campaign) = self.campaign_of(journey) else { return false };
-        self.hits(&campaign, journey.version, journey.object.as_ref(), &journey.newest, Some(journey), id, event)
-            && !self.restarts(&campaign, journey, event)
+        self.hits(&campaign, journey.version, journey.object.as_ref(), journey.last_trigger(), Some(journey), candidate)
+            && !self.restarts(&campaign, journey, candidate)
     }
 
     /// Whether an event ends a journey of this campaign and object whose newest trigger is this one.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "an exception is judged by the journey's parts, which a late trigger has before there is a journey"
-    )]
     fn hits(
         &self,
         campaign: &Arc<Campaign>,
@@ -49,8 +62,7 @@ impl Turn<'_> {
         object: Option<&(String, String)>,
         newest: &Trigger,
         journey: Option<&Journey>,
-        id: &str,
-        event: &Event,
+        Candidate { id, event, properties }: Candidate<'_>,
     ) -> bool {
         if newest.id == id || event.occurred < newest.event.occurred {
             return false;
@@ -58,7 +70,7 @@ impl Turn<'_> {
         campaign.exceptions.iter().filter(|exception| exception.events.contains(&event.name)).any(|exception| {
             self.concerns(exception, object, event)
                 && exception.condition.as_ref().is_none_or(|condition| {
-                    let mut view = self.view(campaign, version, Some(event), journey);
+                    let mut view = self.view(campaign, version, Some(properties), journey);
                     view.trigger = Some(&newest.event);
                     condition.evaluate(&view) == Truth::True
                 })
@@ -70,29 +82,31 @@ impl Turn<'_> {
     fn concerns(&self, exception: &Exception, object: Option<&(String, String)>, event: &Event) -> bool {
         let (Of::Same, Some((name, id))) = (exception.of, object) else { return true };
         let path = self.campaigns.shop().objects.get(name).map(|object| object.id_in(&event.name));
-        path.and_then(|path| property(event, path)).is_none_or(|found| object_text(found) == *id)
+        path.and_then(|path| id_at(&event.properties, path)).is_none_or(|found| found == *id)
     }
 
-    /// An event that is both trigger and exception, for the same object, restarts the wait.
-    fn restarts(&self, campaign: &Campaign, journey: &Journey, event: &Event) -> bool {
-        let triggers = campaign.triggers.iter().any(|trigger| {
+    /// An event that is both trigger and exception, for the same object, restarts the wait: if it is a trigger, and a restart is
+    /// allowed.
+    fn restarts(&self, campaign: &Campaign, journey: &Journey, candidate: Candidate<'_>) -> bool {
+        let event = candidate.event;
+        let mut triggers = campaign.triggers.iter().filter(|trigger| {
             let TriggerKind::Event { names } = &trigger.kind;
             names.contains(&event.name)
                 && match (&trigger.each, &journey.object) {
                     (Each::Customer, None) => true,
                     (Each::Object(name), Some((own, id))) => {
                         let path = self.campaigns.shop().objects.get(name).map(|object| object.id_in(&event.name));
-                        name == own && path.and_then(|path| property(event, path)).is_some_and(|found| object_text(found) == *id)
+                        name == own && path.and_then(|path| id_at(&event.properties, path)).is_some_and(|found| found == *id)
                     }
                     _ => false,
                 }
         });
-        triggers
-            && match campaign.restarts {
-                Restarts::Always => true,
-                Restarts::UntilSent => journey.sends == 0,
-                Restarts::Never => false,
-            }
+        may_restart(campaign, journey)
+            && triggers.any(|trigger| {
+                let view = self.view(campaign, journey.version, Some(candidate.properties), None);
+                trigger.condition.as_ref().is_none_or(|condition| condition.evaluate(&view) == Truth::True)
+            })
+            && self.in_life(campaign, event).is_ok()
     }
 
     /// Ends a journey because of an exception. With nothing sent the customer is as new.
@@ -117,7 +131,8 @@ impl Turn<'_> {
     }
 
     /// An exception that came late, of a message that was handed over after it happened (R35).
-    fn regret(&mut self, id: &str, event: &Event) {
+    fn regret(&mut self, candidate: Candidate<'_>) {
+        let Candidate { id, event, .. } = candidate;
         let mut regretted = Vec::new();
         for (key, ended) in &self.customer.ended {
             let Some(sent) = ended.last_message.filter(|sent| event.occurred < *sent && !ended.regretted) else { continue };
@@ -128,8 +143,12 @@ impl Turn<'_> {
                 && event.occurred >= ended.triggered
                 && campaign.exceptions.iter().any(|exception| {
                     exception.events.contains(&event.name)
-                        && exception.condition.is_none()
                         && self.concerns(exception, object.as_ref(), event)
+                        && exception.condition.as_ref().is_none_or(|condition| {
+                            // What began the journey is not kept: a condition that asks for it is not true.
+                            let view = self.view(campaign, ended.version, Some(candidate.properties), None);
+                            condition.evaluate(&view) == Truth::True
+                        })
                 });
             if concerned {
                 regretted.push((key.clone(), name.to_owned(), ended.version, sent));
@@ -159,23 +178,16 @@ impl Turn<'_> {
         // One that happened at the very moment but came first is before it: only what is strictly later counts here.
         let mut later = recent.filter(|known| known.event.occurred > trigger.event.occurred && known.event.name != trigger.event.name);
         later
-            .find(|known| self.hits(campaign, version, object, trigger, None, &known.id, &known.event))
+            .find(|known| self.hits(campaign, version, object, trigger, None, Candidate::from(*known)))
             .map(|known| known.event.name.clone())
     }
 
-    /// Checks a journey that was handed over against the exceptions that this home remembers (rule P24). True if it ended.
-    pub(super) fn except_handed(&mut self, id: &JourneyId) -> bool {
-        let Some(journey) = self.customer.journeys.get(id) else { return false };
-        let hit = self
-            .customer
-            .history
-            .recent
-            .iter()
-            .find(|known| self.is_exception_of(&known.id, &known.event, journey))
-            .map(|known| known.event.name.clone());
-        if let Some(name) = &hit {
-            self.cancel(id, name);
+    /// Ends the journey if one of these exceptions, which another home remembers, concerns it (rule P24).
+    pub(super) fn except_met(&mut self, id: &JourneyId, remembered: &[RecentException]) {
+        let Some(journey) = self.customer.journeys.get(id) else { return };
+        let hit = remembered.iter().find(|known| self.is_exception_of(Candidate::from(*known), journey));
+        if let Some(name) = hit.map(|known| known.event.name.clone()) {
+            self.cancel(id, &name);
         }
-        hit.is_some()
     }
 }

@@ -12,19 +12,19 @@ mod outcome;
 mod send;
 mod track;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeMap, sync::Arc};
 
 use cartwheel_language::{Campaign, Value, time::ZoneSource, time::zone_of};
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     campaigns::Campaigns,
-    customer::{Armed, Customer, ENDED_LIMIT, Ended, Journey},
-    data::View,
+    customer::{Armed, Customer, Ended, Journey},
+    data::{Properties, View},
     decision::{Cause, Decision, Reason, Verdict},
     effect::Effect,
     id::{MessageId, TimerId, digest},
-    input::{Event, Fact, Input},
+    input::{Fact, Input},
     key::CustomerKey,
 };
 
@@ -34,7 +34,7 @@ use crate::{
 /// byte for byte.
 pub fn step(campaigns: &Campaigns, customer: &mut Customer, now: Timestamp, input: &Input, effects: &mut Vec<Effect>) {
     let cause = Cause::of(input, now);
-    let mut turn = Turn { campaigns, customer, now, input, cause, effects, records: 0 };
+    let mut turn = Turn { campaigns, customer, now, input, cause, effects, records: 0, zone: OnceCell::new() };
     if turn.forward() {
         return;
     }
@@ -60,6 +60,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) cause: Cause,
     effects: &'a mut Vec<Effect>,
     records: u32,
+    zone: OnceCell<(TimeZone, ZoneSource)>,
 }
 
 /// What a decision is about, beside the customer.
@@ -111,7 +112,9 @@ impl Turn<'_> {
 
     /// Puts a decision on record. Its id comes from the record and the decision's place among those that it caused.
     pub(crate) fn record(&mut self, verdict: Verdict, reason: Reason, about: About<'_>) {
-        let id = digest(&["decision", self.key().as_str(), &self.input.id, &self.cause.name, &self.records.to_string()]);
+        // Two homes may come because of one record.
+        let from = if let Fact::HandedOver { from, .. } = &self.input.fact { from.as_str() } else { "" };
+        let id = digest(&["decision", self.key().as_str(), from, &self.input.id, &self.cause.name, &self.records.to_string()]);
         self.records += 1;
         let decision = Decision {
             id,
@@ -132,8 +135,13 @@ impl Turn<'_> {
     }
 
     /// The zone that the customer lives in, and where it is known from (R29).
-    pub(crate) fn zone(&self) -> (TimeZone, ZoneSource) {
-        zone(self.campaigns, self.customer)
+    pub(crate) fn zone(&self) -> &(TimeZone, ZoneSource) {
+        self.zone.get_or_init(|| zone_of_customer(self.campaigns, self.customer))
+    }
+
+    /// What the customer's zone is known from has changed.
+    pub(crate) fn forget_zone(&mut self) {
+        self.zone.take();
     }
 
     /// What conditions and texts of a journey may look at.
@@ -141,7 +149,7 @@ impl Turn<'_> {
         &'v self,
         campaign: &'v Campaign,
         version: u32,
-        event: Option<&'v Event>,
+        event: Option<Properties<'v>>,
         journey: Option<&'v Journey>,
     ) -> View<'v> {
         View {
@@ -154,8 +162,14 @@ impl Turn<'_> {
             journey,
             trigger: None,
             language: None,
+            zone: &self.zone().0,
             now: self.now,
         }
+    }
+
+    /// What a journey's own conditions and texts may look at.
+    pub(crate) fn view_of<'v>(&'v self, campaign: &'v Campaign, journey: &'v Journey) -> View<'v> {
+        self.view(campaign, journey.version, Some(Properties::Of(&journey.newest.event.properties)), Some(journey))
     }
 
     /// The campaign as the journey's version has it.
@@ -199,15 +213,12 @@ impl Turn<'_> {
             last_message: journey.last_message,
             triggered: journey.newest.event.occurred,
             trigger: journey.newest.id,
-            object: journey.object.map(|(name, _)| name),
+            object: journey.object.as_ref().map(|(name, _)| name.clone()),
             regretted: false,
             journey: journey.id,
         };
         self.customer.ended.insert(key, ended);
-        while self.customer.ended.len() > ENDED_LIMIT {
-            let Some(oldest) = self.customer.ended.iter().min_by_key(|(_, ended)| ended.at).map(|(key, _)| key.clone()) else { return };
-            self.customer.ended.remove(&oldest);
-        }
+        self.customer.bound_ended();
     }
 
     /// A journey is over as if it had never been: the next trigger begins again, whatever `again` says.
@@ -217,7 +228,7 @@ impl Turn<'_> {
 }
 
 /// The zone that a customer lives in.
-pub(crate) fn zone(campaigns: &Campaigns, customer: &Customer) -> (TimeZone, ZoneSource) {
+fn zone_of_customer(campaigns: &Campaigns, customer: &Customer) -> (TimeZone, ZoneSource) {
     let number = customer
         .profile
         .addresses

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{About, Turn};
+use super::{About, Turn, begin::may_restart};
 use crate::{
     customer::{Flight, Handed, HandedState, Journey, Stage},
     decision::{Reason, Verdict},
@@ -28,17 +28,27 @@ enum Next {
 
 impl Turn<'_> {
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
-        match self.customer.sends.flights.remove(&outcome.message) {
-            Some(flight) => self.landed(outcome, flight),
+        let (was_sent, is_news) = match self.customer.sends.flights.remove(&outcome.message) {
+            Some(flight) => {
+                self.landed(outcome, flight);
+                (false, true)
+            }
             None => self.receipt(outcome),
-        }
-        let name = match outcome.result {
-            OutcomeResult::Sent => "Message Sent",
-            OutcomeResult::Delivered => "Message Delivered",
-            OutcomeResult::Failed { .. } => "Message Failed",
-            _ => return,
         };
-        self.derive(name, outcome.at.min(self.now));
+        if !is_news {
+            return;
+        }
+        let names: &[&str] = match outcome.result {
+            OutcomeResult::Sent => &["Message Sent"],
+            // What arrived was sent, whichever report came first.
+            OutcomeResult::Delivered if !was_sent => &["Message Sent", "Message Delivered"],
+            OutcomeResult::Delivered => &["Message Delivered"],
+            OutcomeResult::Failed { .. } => &["Message Failed"],
+            _ => &[],
+        };
+        for name in names {
+            self.derive(name, outcome.at.min(self.now));
+        }
     }
 
     /// The first outcome of a message on its way.
@@ -55,24 +65,27 @@ impl Turn<'_> {
         match journey {
             Some(journey) => self.resume(journey, message, next),
             None if matches!(next, Next::Handed) => self.handed_after_end(message, &flight),
-            None => {}
+            None => self.customer.forget_unsent(&flight.journey),
         }
     }
 
     /// Moves places and balance.
     fn settle(&mut self, outcome: &Outcome, flight: &Flight, returns: u32) -> Next {
         let now = self.now;
+        let handed_at = outcome.at.min(now);
         let sends = &mut self.customer.sends;
         let handed = |state| Handed { state, at: now, campaign: flight.campaign.clone(), channel: flight.channel };
         match &outcome.result {
             OutcomeResult::Sent | OutcomeResult::Delivered => {
                 sends.tally.sent += 1;
+                sends.move_place(&outcome.message, handed_at);
                 let delivered = outcome.result == OutcomeResult::Delivered;
                 sends.hand(outcome.message.clone(), handed(if delivered { HandedState::Delivered } else { HandedState::Sent }));
                 Next::Handed
             }
             OutcomeResult::Unknown => {
                 sends.tally.unknown += 1;
+                sends.move_place(&outcome.message, handed_at);
                 sends.hand(outcome.message.clone(), handed(HandedState::Unknown));
                 Next::Handed
             }
@@ -90,6 +103,7 @@ impl Turn<'_> {
                 match reason {
                     Suppression::OptedOut => Next::Passed(Reason::OptedOut, None),
                     Suppression::Stopped => Next::Passed(Reason::Returned, Some("sending is stopped".to_owned())),
+                    Suppression::Revoked if flight.revoked => Next::Again(None),
                     // Nobody here revoked it: the gate did not know it, for instance after its store was rolled back.
                     Suppression::Revoked => Next::Again(Some(self.pause(returns))),
                 }
@@ -122,18 +136,36 @@ impl Turn<'_> {
             return;
         };
         match (next, restart) {
-            (Next::Handed, _) => {
+            (Next::Handed, restart) => {
                 journey.sends += 1;
                 journey.last_message = Some(self.now);
-                self.go_on(journey, self.now);
+                match restart {
+                    Some(trigger) if self.campaign_of(&journey).is_some_and(|campaign| may_restart(&campaign, &journey)) => {
+                        return self.begin_anew(journey, *trigger);
+                    }
+                    Some(_) => self.record(
+                        Verdict::NotBegun,
+                        Reason::UnderWay,
+                        About::journey(&journey).detail("it came when the message was being handed over"),
+                    ),
+                    None => {}
+                }
+                let now = self.now;
+                self.go_on(journey, now);
             }
-            (_, Some(trigger)) => self.begin_anew(journey, *trigger),
-            (Next::Passed(reason, detail), None) => {
+            (Next::Passed(reason, detail), restart) => {
                 let mut about = About::journey(&journey).message(message);
                 about.detail = detail;
                 self.record(Verdict::Skipped, reason, about);
-                self.go_on(journey, self.now);
+                match restart {
+                    Some(trigger) => self.begin_anew(journey, *trigger),
+                    None => {
+                        let now = self.now;
+                        self.go_on(journey, now);
+                    }
+                }
             }
+            (Next::Again(_), Some(trigger)) => self.begin_anew(journey, *trigger),
             (Next::Again(None), None) => match self.alive(&journey) {
                 Some(campaign) => self.try_send(&campaign, journey, due, returns + 1),
                 None => self.end(journey),
@@ -150,34 +182,31 @@ impl Turn<'_> {
     /// An exception ended the journey, and yet its message had been handed over: a regret (PROTOCOL, "in words").
     fn handed_after_end(&mut self, message: &MessageId, flight: &Flight) {
         let now = self.now;
-        let mut version = 0;
-        let mut object = None;
-        if let Some((key, ended)) = self.customer.ended.iter_mut().find(|(_, ended)| ended.journey == flight.journey) {
+        if let Some(ended) = self.customer.ended.values_mut().find(|ended| ended.journey == flight.journey) {
             ended.last_message = Some(now);
             ended.regretted = true;
-            version = ended.version;
-            object = key.split_once('\n').map(|(_, object)| object.to_owned()).filter(|object| !object.is_empty());
         }
         let mut about =
-            About::campaign(&flight.campaign, version).message(message).detail("it was handed over before it could be held back");
-        about.object = object.as_deref();
+            About::campaign(&flight.campaign, flight.version).message(message).detail("it was handed over before it could be held back");
+        about.object = flight.object.as_ref().map(|(_, id)| id.as_str());
         self.record(Verdict::Regretted, Reason::LateException, about);
     }
 
-    /// More is said of a message whose outcome is known: only `unknown` may turn (rule P19).
-    fn receipt(&mut self, outcome: &Outcome) {
+    /// More is said of a message whose outcome is known: only `unknown` may turn (rule P19). Whether it was known to be sent, and
+    /// whether this is news.
+    fn receipt(&mut self, outcome: &Outcome) -> (bool, bool) {
         let now = self.now;
         let sends = &mut self.customer.sends;
-        let Some(handed) = sends.handed.get_mut(&outcome.message) else { return };
+        let Some(handed) = sends.handed.get_mut(&outcome.message) else { return (false, false) };
         let state = match &outcome.result {
             OutcomeResult::Sent => HandedState::Sent,
             OutcomeResult::Delivered => HandedState::Delivered,
             OutcomeResult::Failed { .. } => HandedState::Failed,
-            _ => return,
+            _ => return (false, false),
         };
         let was = handed.state;
         if matches!(was, HandedState::Delivered | HandedState::Failed) || was == state {
-            return;
+            return (true, false);
         }
         handed.state = state;
         handed.at = now;
@@ -195,5 +224,6 @@ impl Turn<'_> {
                 self.customer.profile.dead.insert(channel, reason.clone());
             }
         }
+        (was == HandedState::Sent, true)
     }
 }

@@ -88,7 +88,7 @@ impl Turn<'_> {
     fn check(&mut self, campaign: &Arc<Campaign>, journey: &mut Journey, due: Timestamp, values: &mut Values) -> Result<Message, Stop> {
         let Some(step) = campaign.steps.get(usize::from(journey.step)) else { return Err(Stop::End(Reason::CampaignGone, None)) };
         let Verb::Send(send) = &step.verb else { return Err(Stop::End(Reason::CampaignGone, None)) };
-        let (zone, source) = self.zone();
+        let (zone, source) = self.zone().clone();
         values.insert("zone".to_owned(), Value::Text(zone.iana_name().unwrap_or("UTC").to_owned()));
         values.insert("zone_source".to_owned(), Value::Text(format!("{source:?}").to_lowercase()));
         values.insert("due".to_owned(), Value::Timestamp(due));
@@ -134,17 +134,19 @@ impl Turn<'_> {
             decided: self.now,
             not_after,
         };
-        self.take_off(campaign, send, &message, open_until);
+        self.take_off(campaign, send, &message, journey.object.as_ref(), open_until);
         Ok(message)
     }
 
     /// The message takes its place under the caps and in the balance.
-    fn take_off(&mut self, campaign: &Campaign, send: &Send, message: &Message, open_until: Timestamp) {
+    fn take_off(&mut self, campaign: &Campaign, send: &Send, message: &Message, object: Option<&(String, String)>, open_until: Timestamp) {
         let until = open_until.min(message.not_after);
         let flight = Flight {
             decided_at: self.key().clone(),
             journey: message.journey.clone(),
             campaign: message.campaign.clone(),
+            version: message.version,
+            object: object.cloned(),
             channel: message.channel,
             until,
             revoked: false,
@@ -173,7 +175,7 @@ impl Turn<'_> {
         values: &mut Values,
     ) -> Result<(), Option<String>> {
         let Some(condition) = condition else { return Ok(()) };
-        let view = self.view(campaign, journey.version, Some(&journey.newest.event), Some(journey));
+        let view = self.view_of(campaign, journey);
         values.extend(condition.observed(&view));
         match condition.evaluate(&view) {
             Truth::True => Ok(()),
@@ -257,19 +259,21 @@ impl Turn<'_> {
                 Period::Rolling(_) => None,
             };
             let range = calendar.map(|calendar| calendar.period(self.now, zone));
-            let taken: Vec<Timestamp> = self
+            let mut taken: Vec<Timestamp> = self
                 .customer
                 .sends
                 .places
                 .iter()
                 .filter(|place| about(&place.tags, place.class, place.channel))
-                .map(|place| place.at)
+                // One on its way takes its place at the hand-over, which may be as late as now.
+                .map(|place| if self.customer.sends.flights.contains_key(&place.message) { self.now } else { place.at })
                 .filter(|at| match (&range, cap.per) {
                     (Some(range), _) => range.contains(at),
                     (None, Period::Rolling(span)) => span.add(*at, zone) > self.now,
                     _ => false,
                 })
                 .collect();
+            taken.sort();
             let at_most = usize::try_from(cap.at_most).unwrap_or(usize::MAX);
             if taken.len() < at_most {
                 continue;
@@ -312,7 +316,7 @@ impl Turn<'_> {
         };
         values.insert("language".to_owned(), Value::Text(language.to_owned()));
         let links = self.campaigns.links(&address.value);
-        let mut view = self.view(campaign, journey.version, Some(&journey.newest.event), Some(journey));
+        let mut view = self.view_of(campaign, journey);
         view.language = Some(language);
         let setting = TextSetting { language, zone, links: &links };
         let failed = |error: cartwheel_language::text::RenderError| Stop::Skip(Reason::TextFailed, Some(error.to_string()));

@@ -1,15 +1,19 @@
 //! The customer did something: state first, then what it ends, then what it begins.
 
 use cartwheel_language::Value;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Turn;
 use crate::{
-    customer::{Armed, Session, object_text},
+    customer::{Armed, Session},
     effect::Effect,
     id::{TimerId, digest},
     input::Event,
+    kept::id_at,
 };
+
+/// The longest pause before a timer that fired too early is tried again (rule P13).
+const EARLY_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 
 impl Turn<'_> {
     pub(super) fn track(&mut self, event: &Event) {
@@ -31,10 +35,14 @@ impl Turn<'_> {
     /// Folds an event and lets it end and begin journeys. State comes first: conditions already see the event.
     pub(super) fn happen(&mut self, id: &str, event: &Event) {
         self.fold_event(event);
-        self.except(id, event);
-        self.trigger(id, event);
+        if !self.campaigns.knows(&event.name) {
+            return;
+        }
+        let whole = Value::Map(event.properties.clone());
+        self.except(id, event, &whole);
+        self.trigger(id, event, &whole);
         if self.campaigns.excepts(&event.name) {
-            self.customer.history.remember(id, event, self.now);
+            self.customer.history.remember(id, event, self.campaigns.exception_reads(), self.now);
         }
     }
 
@@ -44,14 +52,15 @@ impl Turn<'_> {
         history.count_event(&event.name, event.occurred);
         let shop = self.campaigns.shop();
         if let Some((_, cart)) = shop.object_of(&event.name).filter(|(name, _)| *name == "cart")
-            && let Some(id) = property(event, cart.id_in(&event.name))
+            && let Some(id) = id_at(&event.properties, cart.id_in(&event.name))
         {
-            self.customer.carts.fold(&object_text(id), event);
+            self.customer.carts.fold(&id, event);
         }
         if event.name == "Order Completed" {
             self.customer.history.fold_order(event);
-            if let Some(id) = event.properties.get("cart_id") {
-                self.customer.carts.close(&object_text(id));
+            let path = shop.objects.get("cart").map_or("cart_id", |cart| cart.id_in(&event.name));
+            if let Some(id) = id_at(&event.properties, path) {
+                self.customer.carts.close(&id, event.occurred);
             }
         }
     }
@@ -59,23 +68,44 @@ impl Turn<'_> {
     /// Follows the customer's visits (R05): a gap of silence, or an event of `ends_on`, ends one; the next event begins another.
     fn visit(&mut self, event: &Event) {
         let gap = self.campaigns.shop().session.gap;
-        let (zone, _) = self.zone();
+        let zone = self.zone().0.clone();
         let over = self.customer.history.session.as_ref().is_some_and(|session| gap.add(session.last, &zone) <= self.now);
         if over && let Some(session) = self.customer.history.session.take() {
             self.leave(session);
         }
         match &mut self.customer.history.session {
-            Some(session) => session.last = self.now,
+            Some(session) => {
+                session.last = self.now;
+                self.watch_session();
+            }
             None => {
-                let mut session = Session { began: self.now, last: self.now, timer: None };
-                if self.campaigns.knows("Session Ended") {
-                    let timer = TimerId::of_session(self.key(), &self.input.id);
-                    session.timer = Some(self.set_timer(timer, gap.add(self.now, &zone)));
-                }
-                self.customer.history.session = Some(session);
+                self.customer.history.session = Some(Session { began: self.now, last: self.now, timer: None });
+                self.watch_session();
                 self.derive("Session Started", event.occurred);
             }
         }
+    }
+
+    /// Sets the timer that looks whether the visit is over, where a campaign listens to that and none is set.
+    fn watch_session(&mut self) {
+        if !self.campaigns.knows("Session Ended") || self.customer.history.session.as_ref().is_none_or(|session| session.timer.is_some()) {
+            return;
+        }
+        let over = self.campaigns.shop().session.gap.add(self.now, &self.zone().0);
+        let timer = self.set_timer(TimerId::of_session(self.key(), &self.input.id), over);
+        if let Some(session) = &mut self.customer.history.session {
+            session.timer = Some(timer);
+        }
+    }
+
+    /// A timer that came at `due` may be set again for this moment at the earliest: where the delay-timer's clock runs ahead of the
+    /// log's, it is tried again after a pause (rule P13).
+    pub(super) fn not_too_early(&self, due: Timestamp) -> Timestamp {
+        let ahead = due.duration_since(self.now);
+        if ahead <= SignedDuration::ZERO {
+            return due;
+        }
+        due.saturating_add(ahead.min(EARLY_PAUSE)).unwrap_or(due)
     }
 
     /// A visit is over.
@@ -87,7 +117,7 @@ impl Turn<'_> {
     }
 
     /// The timer that looks whether a visit is over came due. True if it was one.
-    pub(super) fn session_timer(&mut self, timer: &TimerId) -> bool {
+    pub(super) fn session_timer(&mut self, timer: &TimerId, due: Timestamp) -> bool {
         let Some(session) = self
             .customer
             .history
@@ -98,13 +128,12 @@ impl Turn<'_> {
         else {
             return false;
         };
-        let (zone, _) = self.zone();
-        let over = self.campaigns.shop().session.gap.add(session.last, &zone);
+        let over = self.campaigns.shop().session.gap.add(session.last, &self.zone().0);
         if over <= self.now {
             self.customer.history.session = None;
             self.derive("Session Ended", session.last);
         } else {
-            let timer = self.set_timer(TimerId::of_session(self.key(), timer.as_str()), over);
+            let timer = self.set_timer(TimerId::of_session(self.key(), timer.as_str()), over.max(self.not_too_early(due)));
             self.customer.history.session = Some(Session { timer: Some(timer), ..session });
         }
         true
@@ -122,15 +151,4 @@ impl Turn<'_> {
         self.happen(&id, &event);
         self.customer.history.last_event = last_event;
     }
-}
-
-/// A property by its path: `cart.id`.
-pub(super) fn property<'e>(event: &'e Event, path: &str) -> Option<&'e Value> {
-    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-    let value = event.properties.get(first)?;
-    let value = match rest {
-        Some(rest) => value.at(rest)?,
-        None => value,
-    };
-    (!value.is_null()).then_some(value)
 }
