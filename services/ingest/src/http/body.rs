@@ -8,9 +8,13 @@ use axum::{
 };
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 
 use crate::refusal::{Code, Refusal};
+
+/// How much of a body that is too large is read and thrown away, in bytes, so that a client that is still writing lives to read the
+/// answer: closing on it would reset the connection, answer included. Larger ones are cut off.
+const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Reads a body of at most `limit` bytes, before and after unpacking.
 ///
@@ -25,12 +29,12 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize, patience
     };
     let too_large = || Refusal::new(Code::TooLarge, format!("the body is larger than {limit} bytes; send smaller batches"));
     let claimed = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if claimed.is_some_and(|claimed| claimed > limit) {
+    if claimed.is_some_and(|claimed| claimed > DISCARDED_BYTES || (claimed > limit && headers.contains_key(header::EXPECT))) {
         return Err(too_large());
     }
-    let bytes = match tokio::time::timeout(patience, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => return Err(too_large()),
+    let bytes = match tokio::time::timeout(patience, collect(body, limit)).await {
+        Ok(Ok(Some(bytes))) => bytes,
+        Ok(Ok(None)) => return Err(too_large()),
         Ok(Err(_)) => return Err(Refusal::new(Code::NotJson, "the body broke off")),
         Err(_) => return Err(Refusal::new(Code::Slow, "the body did not come in time; send smaller batches")),
     };
@@ -44,6 +48,24 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize, patience
         Ok(_) => Ok(unpacked.into()),
         Err(_) => Err(Refusal::new(Code::NotJson, "the body is not gzip as its content encoding says")),
     }
+}
+
+/// The body, or none if it has more than `limit` bytes; never keeps more than that.
+async fn collect(mut body: Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
+    let (mut kept, mut seen) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > DISCARDED_BYTES {
+            break;
+        }
+        if seen <= limit {
+            kept.extend_from_slice(&data);
+        } else {
+            kept = Vec::new();
+        }
+    }
+    Ok((seen <= limit).then(|| kept.into()))
 }
 
 /// Refuses content types that are not JSON under one of the names that clients give it.

@@ -56,6 +56,25 @@ async fn hostile_bodies_are_refused_with_a_code_and_a_message() {
     assert!(edge.inputs().is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_without_end_is_cut_off() {
+    let edge = edge().await;
+    let mut stream =
+        raw(&edge, format!("POST /v1/track HTTP/1.1\r\nHost: x\r\nX-Write-Key: {SECRET}\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes())
+            .await;
+    let chunk = [b"10000\r\n", [b'0'; 0x10000].as_slice(), b"\r\n"].concat();
+    let written = tokio::time::timeout(Duration::from_secs(20), async {
+        let mut written = 0_usize;
+        while stream.write_all(&chunk).await.is_ok() {
+            written += chunk.len();
+        }
+        written
+    });
+    let written = written.await.expect("the edge stops reading");
+    assert!(written < 64 * 1024 * 1024, "{written}");
+    assert!(edge.inputs().is_empty());
+}
+
 async fn raw(edge: &Edge, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(edge.url.trim_start_matches("http://")).await.unwrap();
     stream.write_all(bytes).await.unwrap();
