@@ -18,7 +18,7 @@ use crate::CommandError;
 /// Which installation.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ClientArguments {
-    /// The services' configuration file, TOML; the sections [installation] and [kafka] count. The environment counts as for them:
+    /// The services' configuration file, TOML; the sections `[installation]` and `[kafka]` count. The environment counts as for them:
     /// CARTWHEEL_KAFKA__BOOTSTRAP=host:port.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,

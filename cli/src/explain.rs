@@ -12,7 +12,7 @@ use crate::{ClientArguments, CommandError, client::Client, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The customer: shop/user:42, shop/anonymous:..., shop/phone:<hash> or shop/email:<hash>.
+    /// The customer: shop/user:42, shop/anonymous:..., shop/phone:HASH or shop/email:HASH.
     customer: String,
     /// Only this campaign.
     #[arg(long)]

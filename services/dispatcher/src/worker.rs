@@ -1,7 +1,7 @@
 //! The worker of one partition: reads the journal and the two lanes, and carries the messages through.
 //!
 //! It spawns nothing and waits only through the log's readers and the clock, so that the simulation can host it on one thread. All
-//! messages of a partition are worked on at the same time, each in its own future; what they share is the [`Desk`].
+//! messages of a partition are worked on at the same time, each in its own future; what they share is the `Desk`.
 
 use std::{sync::Arc, time::Duration};
 
