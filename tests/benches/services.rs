@@ -133,7 +133,9 @@ async fn throughput(bootstrap: &str, redis: &str) -> Result<(), Failure> {
 
     let bare = bare_loop(&*log, &topics, &copies).await?;
     say(format!("bare consume-produce loop: {EVENTS} events, {bare:.2} CPU s, {:.0} events per CPU s", EVENTS as f64 / bare));
-    let store = RedisStore::connect(&RedisConfig::at(redis), &installation.prefix, PARTITIONS).await?;
+    let store =
+        RedisStore::connect(&RedisConfig { prefix: installation.prefix.clone(), ..RedisConfig::at(redis) }, &installation.name, PARTITIONS)
+            .await?;
     let cost = evaluate(log, Arc::new(store), clock, codec, &installation, &topics).await?;
     say(format!("trigger-evaluator, Kafka to Kafka with Redis: {cost:.2} CPU s, {:.0} events per CPU s", EVENTS as f64 / cost));
     say(format!("ratio: {:.1} times the bare loop", cost / bare));

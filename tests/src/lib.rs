@@ -35,7 +35,7 @@ use tempfile::TempDir;
 pub use kafka::{Kafka, kafka};
 pub use provider::{Provider, Taken};
 pub use redis::{Redis, RedisOptions, redis};
-pub use town::{SERVICES, Town};
+pub use town::{SERVICES, Town, build_services};
 pub use wait::eventually;
 
 /// Why a server cannot be had on this machine.

@@ -20,6 +20,14 @@ const WRITE_KEY: &str = "end-to-end-write-key";
 /// What the provider signs callbacks with.
 const CALLBACK_TOKEN: &str = "end-to-end-callback-token";
 
+/// Builds the services beside the test that runs.
+///
+/// # Errors
+/// When they do not build.
+pub fn build_services() -> Result<(), Missing> {
+    binaries().map(|_| ())
+}
+
 /// Where cargo puts the binaries that this test belongs to, built if they are not there.
 fn binaries() -> Result<&'static Path, Missing> {
     static FOLDER: OnceLock<Result<PathBuf, Missing>> = OnceLock::new();
@@ -199,7 +207,8 @@ profile = "development"
 fetch_wait = "20ms"
 
 [redis]
-url = "{redis}"
+urls = ["{redis}"]
+prefix = "{name}"
 
 [admin]
 listen = ""
@@ -251,6 +260,7 @@ account_sid = "AC00000000000000000000000000000000"
 auth_token = "end-to-end"
 base_url = "{provider}"
 rate = 100.0
+timeout = "3s"
 "#,
         disk.display()
     )

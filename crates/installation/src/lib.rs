@@ -122,7 +122,7 @@ impl Installation {
     /// Waits until Redis answers and is fit. None if the process is to stop.
     pub async fn store(&self, config: &RedisConfig, installation: &InstallationConfig) -> Option<RedisStore> {
         let condition = self.readiness.condition("redis");
-        reach(&condition, &self.clock, &self.stop, || RedisStore::connect(config, &installation.prefix, installation.partitions)).await
+        reach(&condition, &self.clock, &self.stop, || RedisStore::connect(config, &installation.name, installation.partitions)).await
     }
 }
 

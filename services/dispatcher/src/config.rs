@@ -187,7 +187,7 @@ impl Configuration for Config {
         TelemetryConfig::DEFAULTS,
         DispatcherConfig::DEFAULTS,
     ];
-    const NEIGHBOURS: &'static [&'static str] = &["ingest", "trigger_evaluator", "delay_timer"];
+    const NEIGHBOURS: &'static [&'static str] = &["ingest", "evaluator", "delay_timer"];
 
     fn validate(&self, problems: &mut Problems) {
         self.installation.validate(problems);
