@@ -44,7 +44,7 @@ pub(crate) struct StopArguments {
 pub(crate) struct ResumeArguments {
     #[command(flatten)]
     scope: Scope,
-    /// Messages a second at which sending goes on, of all dispatchers together, doubling each minute; without it their own pace.
+    /// Messages a second and dispatcher at which sending goes on; without it the dispatchers' own pace.
     #[arg(long, value_name = "PER_SECOND")]
     rate: Option<f64>,
     /// Why; stands in the record.

@@ -1,7 +1,10 @@
 //! An installation as its services find it: Kafka answers, its topics are as the promises need them, Redis answers and is fit.
 //!
 //! What is away is waited for, said, and keeps the process from being ready. What is there and wrong is named with the command that
-//! mends it, again and again until it is right: a platform that creates topics after its services needs no restart of theirs.
+//! mends it, again and again until it is right: a platform that creates topics after its services needs no restart of theirs. The same
+//! holds for a [schema registry](registry), where one is configured.
+
+pub mod registry;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,6 +19,8 @@ use cartwheel_runtime::{
 };
 use cartwheel_wire::{Codec, TopicChoices, Topics};
 use tokio_util::sync::CancellationToken;
+
+pub use registry::SchemaRegistryConfig;
 
 /// How long a service waits before it looks again whether topics have become right.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -61,7 +66,7 @@ pub struct Installation {
     pub log: Arc<KafkaLog>,
     /// The topics.
     pub topics: Topics,
-    /// The framing of records.
+    /// The framing of records where no schema registry is configured; see [`Installation::codec`].
     pub codec: Codec,
     /// The clock.
     pub clock: Clock,
@@ -124,6 +129,16 @@ impl Installation {
         let condition = self.readiness.condition("redis");
         reach(&condition, &self.clock, &self.stop, || RedisStore::connect(config, &installation.name, installation.partitions)).await
     }
+
+    /// The framing of records; where a schema registry is configured, waits until it has given ids for all schemas. None if the process
+    /// is to stop.
+    pub async fn codec(&self, config: &SchemaRegistryConfig) -> Option<Codec> {
+        if config.url.is_empty() {
+            return Some(Codec::single_object());
+        }
+        let condition = self.readiness.condition("schema registry");
+        reach(&condition, &self.clock, &self.stop, || registry::codec(config, &self.topics)).await
+    }
 }
 
 fn say(finding: &Finding) {
@@ -135,4 +150,51 @@ fn say(finding: &Finding) {
         mend = finding.mend,
         "a topic is not as it must be"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_may_be_better_than_the_plan_are_bounds_and_all_else_is_exact() {
+        let topics = Topics::new("cartwheel", 1, 16);
+        let specs = topic_specs(&topics, &TopicChoices::default());
+        let want = |topic: &Arc<str>, name: &str| {
+            let spec = specs.iter().find(|spec| spec.name == **topic).unwrap();
+            spec.settings.iter().find(|setting| setting.name == name).map(|setting| setting.want.clone())
+        };
+        let week = Duration::from_secs(7 * 24 * 60 * 60).as_millis() as i64;
+        assert_eq!(want(&topics.events, "retention.ms"), Some(Want::AtLeast(week)), "longer loses nothing");
+        assert_eq!(want(&topics.timers, "delete.retention.ms"), Some(Want::AtLeast(week)));
+        assert_eq!(want(&topics.deliveries, "min.compaction.lag.ms"), Some(Want::AtLeast(3 * week / 7)));
+        assert_eq!(want(&topics.deliveries, "max.compaction.lag.ms"), Some(Want::AtMost(week)), "later would keep what was erased");
+        assert_eq!(want(&topics.controls, "min.insync.replicas"), Some(Want::AtLeast(2)));
+        assert_eq!(want(&topics.events, "cleanup.policy"), Some(Want::Is("delete".to_owned())));
+        assert_eq!(want(&topics.events, "message.timestamp.type"), Some(Want::Is("LogAppendTime".to_owned())));
+        assert_eq!(want(&topics.events, "unclean.leader.election.enable"), Some(Want::Is("false".to_owned())));
+        let numbers = specs
+            .iter()
+            .flat_map(|spec| &spec.settings)
+            .filter(|setting| setting.name.ends_with(".ms") || setting.name.ends_with(".bytes"));
+        for setting in numbers {
+            assert!(!matches!(setting.want, Want::Is(_)), "{}: a number without a direction refuses what is better", setting.name);
+        }
+    }
+
+    #[test]
+    fn topics_have_the_installations_partitions_and_the_chosen_replicas() {
+        let topics = Topics::new("blue", 2, 16);
+        for replicas in [1, 3] {
+            let specs = topic_specs(&topics, &TopicChoices { replicas, ..TopicChoices::default() });
+            assert_eq!(specs.len(), 10);
+            for spec in specs {
+                let alone = [&topics.campaigns, &topics.controls].iter().any(|topic| ***topic == *spec.name);
+                assert_eq!(spec.partitions, if alone { 1 } else { 16 }, "{}", spec.name);
+                assert_eq!(spec.replication, u32::from(replicas), "{}", spec.name);
+                let insync = spec.settings.iter().find(|setting| setting.name == "min.insync.replicas").unwrap();
+                assert_eq!(insync.want, Want::AtLeast(if replicas == 3 { 2 } else { 1 }));
+            }
+        }
+    }
 }

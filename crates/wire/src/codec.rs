@@ -26,10 +26,11 @@ const CONFLUENT: u8 = 0;
 #[derive(Clone, Debug, Default)]
 pub struct Codec(Option<Arc<Registry>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Registry {
     by_fingerprint: BTreeMap<u64, u32>,
     by_id: BTreeMap<u32, u64>,
+    is_written: bool,
 }
 
 impl Codec {
@@ -38,25 +39,36 @@ impl Codec {
         Self(None)
     }
 
-    /// Writes Confluent framing, with the registry's id for each schema by its fingerprint ([`schema::schemas`](crate::schemas)).
+    /// Writes Confluent framing, with the registry's ids of each schema by its fingerprint ([`schema::schemas`](crate::schemas)).
+    ///
+    /// A registry gives a schema whose documentation was reworded an id of its own, so a fingerprint may come several times: its first
+    /// id is written, all are read.
     ///
     /// # Errors
     /// When an id for a schema that is written is missing.
     pub fn confluent(ids: impl IntoIterator<Item = (u64, u32)>) -> Result<Self, MissingIds> {
-        let by_fingerprint = ids.into_iter().collect::<BTreeMap<_, _>>();
+        let (mut by_fingerprint, mut by_id) = (BTreeMap::new(), BTreeMap::new());
+        for (fingerprint, id) in ids {
+            by_fingerprint.entry(fingerprint).or_insert(id);
+            by_id.insert(id, fingerprint);
+        }
         let without = |version: &&SchemaVersion| version.written && !by_fingerprint.contains_key(&version.fingerprint);
         let missing = schema::schemas().iter().filter(without).map(|version| version.record).collect::<Vec<_>>();
         if !missing.is_empty() {
             return Err(MissingIds { missing });
         }
-        let by_id = by_fingerprint.iter().map(|(fingerprint, id)| (*id, *fingerprint)).collect();
-        Ok(Self(Some(Arc::new(Registry { by_fingerprint, by_id }))))
+        Ok(Self(Some(Arc::new(Registry { by_fingerprint, by_id, is_written: true }))))
+    }
+
+    /// Reads what it read before, and writes single-object encoding: for the time in which not everybody knows the registry's ids.
+    pub fn writing_single_object(self) -> Self {
+        Self(self.0.map(|registry| Arc::new(Registry { is_written: false, ..Arc::unwrap_or_clone(registry) })))
     }
 
     pub(crate) fn write(&self, record: RecordType, row: &impl Serialize) -> Vec<u8> {
         let version = schema::written(record);
         let mut bytes = Vec::with_capacity(256);
-        match &self.0 {
+        match self.0.as_ref().filter(|registry| registry.is_written) {
             None => {
                 bytes.extend(SINGLE_OBJECT);
                 bytes.extend(version.fingerprint.to_le_bytes());
@@ -144,8 +156,10 @@ pub enum DecodeError {
         /// CRC-64-AVRO of the schema.
         fingerprint: u64,
     },
-    /// A registry's id that is not configured here.
-    #[error("schema id {id} is not known; configure the schema registry that the writer uses, or upgrade this service")]
+    /// A registry's id that was not known at the start: of a newer version's schema, or of a registry that is not configured here.
+    #[error(
+        "schema id {id} is not known; set schema_registry.url to the registry that the writer uses and upgrade this service to its version, then start it again"
+    )]
     UnknownId {
         /// The registry's id.
         id: u32,

@@ -19,7 +19,7 @@ pub struct ControlRecord {
     pub scope: ControlScope,
     /// Whether nothing goes out; false resumes.
     pub stopped: bool,
-    /// Messages a second at which to resume, over all dispatchers together; none: the dispatchers' own pace. Finite and above 0.
+    /// Messages a second and dispatcher at which to resume; none: the dispatcher's own pace. Finite and above 0.
     pub rate: Option<f64>,
     /// Who did it.
     pub by: String,

@@ -55,6 +55,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
     tasks.serve_admin(&config.admin, &registry, &readiness).await?;
     let reached = Installation::reach(&config.kafka, &config.installation, &readiness, &stop).await;
     let Some(found) = reached.map_err(Failure::stopped)? else { return tasks.run().await };
+    let Some(codec) = found.codec(&config.schema_registry).await else { return tasks.run().await };
     let views = open_disk(&config.delay_timer).await?;
     let group = &config.delay_timer.group;
     let group = GroupConfig {
@@ -67,7 +68,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
         log: found.log,
         clock: found.clock,
         ownership: found.kafka.join(group).map_err(Failure::stopped)?,
-        codec: found.codec,
+        codec,
         views,
         timers: Timers::new(Some(readiness.condition("timers"))),
         registry,

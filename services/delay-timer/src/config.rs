@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use cartwheel_installation::SchemaRegistryConfig;
 use cartwheel_runtime::{
     admin::AdminConfig,
     config::{Configuration, Problems, duration},
@@ -27,6 +28,8 @@ pub struct Config {
     pub delay_timer: DelayTimerConfig,
     /// The cluster.
     pub kafka: KafkaConfig,
+    /// The schema registry, if any.
+    pub schema_registry: SchemaRegistryConfig,
     /// The admin server.
     pub admin: AdminConfig,
     /// Logs.
@@ -119,6 +122,7 @@ impl Configuration for Config {
         InstallationConfig::DEFAULTS,
         DelayTimerConfig::DEFAULTS,
         KafkaConfig::DEFAULTS,
+        SchemaRegistryConfig::DEFAULTS,
         AdminConfig::DEFAULTS,
         TelemetryConfig::DEFAULTS,
     ];
@@ -128,6 +132,7 @@ impl Configuration for Config {
         self.installation.validate(problems);
         self.delay_timer.validate(problems);
         self.kafka.validate(problems);
+        self.schema_registry.validate(problems);
         self.admin.validate(problems);
         self.telemetry.validate(problems);
     }

@@ -159,6 +159,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
     tasks.serve_admin(&config.admin, &registry, &readiness).await?;
     let reached = Installation::reach(&config.kafka, &config.installation, &readiness, &stop).await;
     let Some(found) = reached.map_err(Failure::stopped)? else { return tasks.run().await };
+    let Some(codec) = found.codec(&config.schema_registry).await else { return tasks.run().await };
     let Some(store) = found.store(&config.redis, &config.installation).await else { return tasks.run().await };
     let show: Arc<dyn Fn(Shown<'_>) + Send + Sync> = Arc::new(|_| {});
     let providers = config.dispatcher.providers(&found.clock, &show).map_err(Failure::stopped)?;
@@ -172,7 +173,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
         clock: found.clock,
         positions: membership.positions(),
         ownership: membership,
-        codec: found.codec,
+        codec,
         providers,
         registry,
         readiness,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use cartwheel_installation::SchemaRegistryConfig;
 use cartwheel_runtime::{
     admin::AdminConfig,
     clock::Clock,
@@ -30,6 +31,8 @@ pub struct Config {
     pub installation: InstallationConfig,
     /// The brokers.
     pub kafka: KafkaConfig,
+    /// The schema registry, if any.
+    pub schema_registry: SchemaRegistryConfig,
     /// The evaluator's store.
     pub redis: RedisConfig,
     /// The admin server.
@@ -182,6 +185,7 @@ impl Configuration for Config {
     const DEFAULTS: &'static [&'static str] = &[
         InstallationConfig::DEFAULTS,
         KafkaConfig::DEFAULTS,
+        SchemaRegistryConfig::DEFAULTS,
         RedisConfig::DEFAULTS,
         AdminConfig::DEFAULTS,
         TelemetryConfig::DEFAULTS,
@@ -192,6 +196,7 @@ impl Configuration for Config {
     fn validate(&self, problems: &mut Problems) {
         self.installation.validate(problems);
         self.kafka.validate(problems);
+        self.schema_registry.validate(problems);
         self.redis.validate(problems);
         self.admin.validate(problems);
         self.telemetry.validate(problems);

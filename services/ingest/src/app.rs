@@ -57,6 +57,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
     tasks.serve_admin(&config.admin, &registry, &readiness).await?;
     let reached = Installation::reach(&config.kafka, &config.installation, &readiness, &stop).await;
     let Some(found) = reached.map_err(Failure::stopped)? else { return tasks.run().await };
+    let Some(codec) = found.codec(&config.schema_registry).await else { return tasks.run().await };
     let listen = &config.ingest.http.listen;
     let listener = TcpListener::bind(listen).await;
     let listener =
@@ -66,7 +67,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
         clock: found.clock,
         groups: Arc::new(KafkaGroups::new(found.kafka, &config.ingest.sources.group)),
         listener,
-        codec: found.codec,
+        codec,
         registry,
         readiness,
     };

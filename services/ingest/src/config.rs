@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
+use cartwheel_installation::SchemaRegistryConfig;
 use cartwheel_language::phone;
 use cartwheel_runtime::{
     admin::AdminConfig,
@@ -25,6 +26,8 @@ pub struct Config {
     pub installation: InstallationConfig,
     /// The brokers.
     pub kafka: KafkaConfig,
+    /// The schema registry, if any.
+    pub schema_registry: SchemaRegistryConfig,
     /// The admin server.
     pub admin: AdminConfig,
     /// Logging.
@@ -189,13 +192,20 @@ impl HttpConfig {
 }
 
 impl Configuration for Config {
-    const DEFAULTS: &'static [&'static str] =
-        &[InstallationConfig::DEFAULTS, KafkaConfig::DEFAULTS, AdminConfig::DEFAULTS, TelemetryConfig::DEFAULTS, IngestConfig::DEFAULTS];
+    const DEFAULTS: &'static [&'static str] = &[
+        InstallationConfig::DEFAULTS,
+        KafkaConfig::DEFAULTS,
+        SchemaRegistryConfig::DEFAULTS,
+        AdminConfig::DEFAULTS,
+        TelemetryConfig::DEFAULTS,
+        IngestConfig::DEFAULTS,
+    ];
     const NEIGHBOURS: &'static [&'static str] = &["evaluator", "delay_timer", "dispatcher", "redis"];
 
     fn validate(&self, problems: &mut Problems) {
         self.installation.validate(problems);
         self.kafka.validate(problems);
+        self.schema_registry.validate(problems);
         self.admin.validate(problems);
         self.telemetry.validate(problems);
         self.ingest.validate(problems);

@@ -55,6 +55,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
     tasks.serve_admin(&config.admin, &registry, &readiness).await?;
     let reached = Installation::reach(&config.kafka, &config.installation, &readiness, &stop).await;
     let Some(found) = reached.map_err(Failure::stopped)? else { return tasks.run().await };
+    let Some(codec) = found.codec(&config.schema_registry).await else { return tasks.run().await };
     let Some(store) = found.store(&config.redis, &config.installation).await else { return tasks.run().await };
     let group = config.evaluator.membership(&found.topics.events);
     let membership = found.kafka.join(group).map_err(Failure::stopped)?;
@@ -64,7 +65,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
         clock: found.clock,
         positions: membership.positions(),
         ownership: membership,
-        codec: found.codec,
+        codec,
         registry,
     };
     tasks.spawn("evaluator", async move { run(&config.evaluator, &config.installation, handles, stop).await });

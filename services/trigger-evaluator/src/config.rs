@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cartwheel_installation::SchemaRegistryConfig;
 use cartwheel_runtime::{
     admin::AdminConfig,
     config::{Configuration, Problems, Secret, duration},
@@ -25,6 +26,8 @@ pub struct Config {
     pub evaluator: EvaluatorConfig,
     /// The cluster.
     pub kafka: KafkaConfig,
+    /// The schema registry, if any.
+    pub schema_registry: SchemaRegistryConfig,
     /// The store.
     pub redis: RedisConfig,
     /// The admin server.
@@ -105,6 +108,7 @@ impl Configuration for Config {
         InstallationConfig::DEFAULTS,
         EvaluatorConfig::DEFAULTS,
         KafkaConfig::DEFAULTS,
+        SchemaRegistryConfig::DEFAULTS,
         RedisConfig::DEFAULTS,
         AdminConfig::DEFAULTS,
         TelemetryConfig::DEFAULTS,
@@ -115,6 +119,7 @@ impl Configuration for Config {
         self.installation.validate(problems);
         self.evaluator.validate(problems);
         self.kafka.validate(problems);
+        self.schema_registry.validate(problems);
         self.redis.validate(problems);
         self.admin.validate(problems);
         self.telemetry.validate(problems);

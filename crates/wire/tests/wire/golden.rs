@@ -50,6 +50,8 @@ fn both_framings_are_read_wherever_the_schema_is_known() {
         let unknown = Any::decode(record, &single, &framed).unwrap_err();
         assert!(matches!(unknown, DecodeError::UnknownId { .. }) && !unknown.is_poison(), "{name}: {unknown}");
     }
+    let sample = &samples()["control.1.all"];
+    assert_eq!(sample.encode(&confluent.clone().writing_single_object()), sample.encode(&single));
     let missing = Codec::confluent(ids.skip(1)).unwrap_err();
     assert_eq!(missing.missing, [RecordType::Event]);
 }
