@@ -1,6 +1,6 @@
 //! The embedded ground: librdkafka's broker in this process, a store in memory, nothing kept at exit.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use cartwheel_dispatcher::config::ProviderKind;
 use cartwheel_language::{Project, Source};
@@ -31,7 +31,8 @@ const DEVELOPMENT: [(&str, &str); 9] = [
     ("CARTWHEEL_INSTALLATION__NAME", "development"),
     ("CARTWHEEL_INSTALLATION__PARTITIONS", "8"),
     ("CARTWHEEL_KAFKA__PROFILE", "development"),
-    ("CARTWHEEL_TELEMETRY__LEVEL", "warn"),
+    // The broker goes first at the end, which its clients would report.
+    ("CARTWHEEL_TELEMETRY__LEVEL", "warn,librdkafka=error"),
     ("CARTWHEEL_TELEMETRY__FORMAT", "text"),
     ("CARTWHEEL_INGEST__HTTP__LISTEN", "127.0.0.1:8080"),
     ("CARTWHEEL_INGEST__PSEUDONYM_KEY", "development-only-pseudonym-key-0000"),
@@ -49,6 +50,10 @@ pub(crate) const CALLBACK_TOKEN: &str = "development-callback-token";
 
 /// Messages a second that development shows: no provider is there to be spared.
 const SHOWN_PER_SECOND: f64 = 1000.0;
+
+/// How long everything may take to be ready, and how often that is looked at.
+const START: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Four services on embedded ground with one shop applied.
 pub(crate) struct Town {
@@ -108,6 +113,15 @@ impl Town {
         tasks.serve_admin(&config.admin, &ground.registry, &ground.readiness).await.map_err(failed)?;
         start(&Role::ALL, &config, &ground, &watch, show, tasks, stop).await.map_err(failed)?;
         let url = format!("http://{}", config.ingest.http.listen);
+        let ready = async {
+            // Services add their conditions as they start; the shops are the last thing that ingest learns.
+            while !(ground.readiness.is_met("shops") && ground.readiness.is_ready()) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(START, ready).await.is_err() {
+            return Err(CommandError::Failed(format!("not ready: {:?}", ground.readiness.unmet())));
+        }
         Ok(Self { config, project, ground, watch, url, provider })
     }
 }

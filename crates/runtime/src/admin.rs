@@ -71,6 +71,11 @@ impl Readiness {
         self.unmet().is_empty()
     }
 
+    /// Whether this condition is there and holds.
+    pub fn is_met(&self, name: &str) -> bool {
+        matches!(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name), Some(None))
+    }
+
     /// The conditions that do not hold, with the reasons.
     pub fn unmet(&self) -> BTreeMap<String, String> {
         let conditions = self.0.lock().unwrap_or_else(PoisonError::into_inner);

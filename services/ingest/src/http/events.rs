@@ -100,6 +100,9 @@ async fn read(edge: &Edge, headers: &HeaderMap, content: axum::body::Body) -> Re
     }
     let held = held.ok_or_else(unauthorized)?;
     let owner = edge.shops.owner_of_key(|name| same_name(name, &held.name)).ok_or_else(|| {
+        if edge.shops.snapshot().is_empty() {
+            return Refusal::new(Code::Unavailable, "the shops are not known yet, or none has applied anything; send it again");
+        }
         let message = "no shop, or more than one, names this key as sources.<name>.http.write_key in its applied shop.yaml";
         Refusal::new(Code::Unauthorized, message)
     })?;
