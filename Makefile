@@ -46,6 +46,13 @@ setup-lint:
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
+##@ Measure
+
+.PHONY: bench
+bench: setup-test ## Engine, evaluator beside a bare loop, latency of an order confirmation; a release build, minutes
+	$(CARGO) run --release --locked --quiet --package cartwheel-engine --example engine_speed
+	$(CARGO) bench --locked --quiet --package cartwheel-tests --bench services
+
 ##@ Check
 
 .PHONY: test

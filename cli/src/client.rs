@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use cartwheel_installation::{SchemaRegistryConfig, registry};
 use cartwheel_runtime::{
     clock::Clock,
     config::{self, Configuration, Problems},
@@ -29,6 +30,7 @@ pub(crate) struct ClientArguments {
 struct ClientConfig {
     installation: InstallationConfig,
     kafka: KafkaConfig,
+    schema_registry: SchemaRegistryConfig,
 }
 
 impl ClientArguments {
@@ -45,12 +47,13 @@ impl ClientArguments {
 }
 
 impl Configuration for ClientConfig {
-    const DEFAULTS: &'static [&'static str] = &[InstallationConfig::DEFAULTS, KafkaConfig::DEFAULTS];
+    const DEFAULTS: &'static [&'static str] = &[InstallationConfig::DEFAULTS, KafkaConfig::DEFAULTS, SchemaRegistryConfig::DEFAULTS];
     const NEIGHBOURS: &'static [&'static str] = &["ingest", "evaluator", "delay_timer", "dispatcher", "redis", "admin", "telemetry"];
 
     fn validate(&self, problems: &mut Problems) {
         self.installation.validate(problems);
         self.kafka.validate(problems);
+        self.schema_registry.validate(problems);
     }
 }
 
@@ -66,14 +69,19 @@ pub(crate) struct Client {
 impl Client {
     /// Reads the configuration and asks the cluster whether it is there.
     pub(crate) async fn connect(arguments: &ClientArguments) -> Result<Self, CommandError> {
-        let (config, topics) = arguments.topics()?;
+        let config = arguments.config()?;
+        let topics = cartwheel_installation::topics(&config.installation);
         let clock = Clock::system();
-        let kafka = Kafka::new(config);
+        let kafka = Kafka::new(config.kafka);
         let log: KafkaLog = kafka.log(clock.clone()).map_err(CommandError::failed)?;
         log.answers().await.map_err(|error| {
             CommandError::Failed(format!("could not reach kafka: {error}; set CARTWHEEL_KAFKA__BOOTSTRAP=host:port or --config"))
         })?;
-        Ok(Self { kafka, log: Arc::new(log), topics, codec: Codec::single_object(), clock })
+        let codec = match config.schema_registry.url.as_str() {
+            "" => Codec::single_object(),
+            _ => registry::codec(&config.schema_registry, &topics).await.map_err(CommandError::failed)?,
+        };
+        Ok(Self { kafka, log: Arc::new(log), topics, codec, clock })
     }
 
     /// Everything that a partition holds now, in order.

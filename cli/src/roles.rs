@@ -14,6 +14,7 @@ use cartwheel_ingest::{
     config::IngestConfig,
     sources::{KafkaGroups, NoGroups, SourceGroups},
 };
+use cartwheel_installation::SchemaRegistryConfig;
 use cartwheel_runtime::{
     admin::{AdminConfig, Readiness},
     clock::Clock,
@@ -62,6 +63,7 @@ pub(crate) struct RolesConfig {
     pub(crate) installation: InstallationConfig,
     pub(crate) kafka: KafkaConfig,
     pub(crate) redis: RedisConfig,
+    pub(crate) schema_registry: SchemaRegistryConfig,
     pub(crate) admin: AdminConfig,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) ingest: IngestConfig,
@@ -75,6 +77,7 @@ impl Configuration for RolesConfig {
         InstallationConfig::DEFAULTS,
         KafkaConfig::DEFAULTS,
         RedisConfig::DEFAULTS,
+        SchemaRegistryConfig::DEFAULTS,
         AdminConfig::DEFAULTS,
         TelemetryConfig::DEFAULTS,
         IngestConfig::DEFAULTS,
@@ -87,6 +90,7 @@ impl Configuration for RolesConfig {
         self.installation.validate(problems);
         self.kafka.validate(problems);
         self.redis.validate(problems);
+        self.schema_registry.validate(problems);
         self.admin.validate(problems);
         self.telemetry.validate(problems);
     }

@@ -75,6 +75,7 @@ async fn serve(roles: &[Role], config: &RolesConfig, stop: tokio_util::sync::Can
     tasks.serve_admin(&config.admin, &registry, &readiness).await?;
     let reached = Installation::reach(&config.kafka, &config.installation, &readiness, &stop).await;
     let Some(found) = reached.map_err(Failure::stopped)? else { return tasks.run().await };
+    let Some(codec) = found.codec(&config.schema_registry).await else { return tasks.run().await };
     let Some(store) = found.store(&config.redis, &config.installation).await else { return tasks.run().await };
     let ground = Ground {
         kafka: found.kafka,
@@ -82,7 +83,7 @@ async fn serve(roles: &[Role], config: &RolesConfig, stop: tokio_util::sync::Can
         store: Arc::new(store),
         clock: found.clock,
         topics: found.topics,
-        codec: found.codec,
+        codec,
         registry,
         readiness,
     };
