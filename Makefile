@@ -100,6 +100,11 @@ deploy-lint: setup-lint ## Dockerfile, compose file and chart with hadolint, hel
 shell-check: setup-lint ## Shell scripts with shellcheck
 	@git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
 
+.PHONY: bench
+bench: setup-test ## What the evaluator costs beside a bare loop, and how long a confirmation takes (release build)
+	@tests/harness/fetch-kafka.sh
+	$(CARGO) bench --locked --package cartwheel-tests --bench services
+
 .PHONY: lint
 lint: fmt-check shell-check docs-check deploy-lint contract deny clippy ## Format and all lints
 
