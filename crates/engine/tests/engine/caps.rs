@@ -24,7 +24,7 @@ fn play(caps: &str, campaigns: &[(&str, &str)]) -> Play {
 }
 
 #[test]
-fn r30_a_calendar_day_is_the_recipients_own() {
+pub(crate) fn r30_a_calendar_day_is_the_recipients_own() {
     let mut play = play("[{ at_most: 1, per: day }]", &[("a", ""), ("b", "")]);
     play.traits(json!({ "zone": "Asia/Tokyo" }));
     play.pass_until(at("2026-03-03T14:58:00Z"));
@@ -38,7 +38,7 @@ fn r30_a_calendar_day_is_the_recipients_own() {
 }
 
 #[test]
-fn r30_a_rolling_cap_has_room_again_to_the_moment() {
+pub(crate) fn r30_a_rolling_cap_has_room_again_to_the_moment() {
     let mut play = play("[{ at_most: 2, per: 24h, tag: discount }]", &[("a", "tags: [discount]\n"), ("b", "")]);
     play.track("a", json!({}));
     play.pass(hours(1));
@@ -54,7 +54,7 @@ fn r30_a_rolling_cap_has_room_again_to_the_moment() {
 }
 
 #[test]
-fn r30_weeks_begin_on_monday() {
+pub(crate) fn r30_weeks_begin_on_monday() {
     let mut play = play("[{ at_most: 1, per: week }]", &[("a", "")]);
     play.track("a", json!({}));
     play.pass_until(at("2026-03-08T23:59:00Z"));
@@ -66,7 +66,7 @@ fn r30_weeks_begin_on_monday() {
 }
 
 #[test]
-fn r30_a_deferred_message_goes_when_there_is_room_unless_it_expires() {
+pub(crate) fn r30_a_deferred_message_goes_when_there_is_room_unless_it_expires() {
     let defer = "caps: { when_full: defer }\n";
     let mut room = play("[{ at_most: 1, per: 24h }]", &[("a", defer)]);
     room.track("a", json!({}));
@@ -83,7 +83,7 @@ fn r30_a_deferred_message_goes_when_there_is_room_unless_it_expires() {
 }
 
 #[test]
-fn r30_obey_and_count_are_two_switches() {
+pub(crate) fn r30_obey_and_count_are_two_switches() {
     let mut play = play(
         "[{ at_most: 1, per: day }]",
         &[("plain", ""), ("free", "caps: { obey: false, count: true }\n"), ("silent", "caps: { obey: true, count: false }\n")],
@@ -100,7 +100,7 @@ fn r30_obey_and_count_are_two_switches() {
 }
 
 #[test]
-fn r30_transactional_messages_neither_obey_nor_count() {
+pub(crate) fn r30_transactional_messages_neither_obey_nor_count() {
     let mut play = play("[{ at_most: 1, per: day }]", &[("receipt", "class: transactional\n"), ("offer", "")]);
     for name in ["receipt", "receipt", "offer", "offer"] {
         play.track(name, json!({}));
@@ -109,7 +109,7 @@ fn r30_transactional_messages_neither_obey_nor_count() {
 }
 
 #[test]
-fn r30_a_refused_or_failed_message_gives_its_place_back_also_when_that_is_known_late() {
+pub(crate) fn r30_a_refused_or_failed_message_gives_its_place_back_also_when_that_is_known_late() {
     let failed = OutcomeResult::Failed { reason: "30005".to_owned(), address: false };
     for back in [failed.clone(), OutcomeResult::Suppressed { reason: Suppression::Stopped }] {
         let mut play = play("[{ at_most: 1, per: day }]", &[("a", "")]);
@@ -126,7 +126,7 @@ fn r30_a_refused_or_failed_message_gives_its_place_back_also_when_that_is_known_
 }
 
 #[test]
-fn r30_a_message_takes_its_place_on_the_day_of_its_hand_over() {
+pub(crate) fn r30_a_message_takes_its_place_on_the_day_of_its_hand_over() {
     let mut play = play("[{ at_most: 1, per: day }]", &[("a", "")]);
     play.answer = Answer::Nothing;
     play.pass_until(at("2026-03-03T23:59:59Z"));

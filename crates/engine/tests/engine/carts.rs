@@ -28,7 +28,7 @@ fn order(cart: &str) -> serde_json::Value {
 }
 
 #[test]
-fn r04_a_cart_left_alone_for_the_wait_makes_one_message_with_what_is_in_it() {
+pub(crate) fn r04_a_cart_left_alone_for_the_wait_makes_one_message_with_what_is_in_it() {
     let mut play = cart();
     play.track("Product Added", lamp("c1"));
     play.track("Product Added", json!({ "cart_id": "c1", "product_id": "v", "name": "Vase", "price": 5, "quantity": 2 }));
@@ -42,7 +42,7 @@ fn r04_a_cart_left_alone_for_the_wait_makes_one_message_with_what_is_in_it() {
 }
 
 #[test]
-fn r04_the_message_lists_what_is_in_the_cart_at_send_time() {
+pub(crate) fn r04_the_message_lists_what_is_in_the_cart_at_send_time() {
     let mut play = cart();
     play.track("Product Added", lamp("c1"));
     play.track("Product Added", json!({ "cart_id": "c1", "product_id": "v", "name": "Vase", "price": 5, "quantity": 2 }));
@@ -53,7 +53,7 @@ fn r04_the_message_lists_what_is_in_the_cart_at_send_time() {
 }
 
 #[test]
-fn r04_adding_again_restarts_the_wait() {
+pub(crate) fn r04_adding_again_restarts_the_wait() {
     let mut play = cart();
     play.track("Product Added", lamp("c1"));
     play.pass(minutes(29));
@@ -66,7 +66,7 @@ fn r04_adding_again_restarts_the_wait() {
 }
 
 #[test]
-fn r04_abandoned_cart_is_cancelled_by_a_purchase() {
+pub(crate) fn r04_abandoned_cart_is_cancelled_by_a_purchase() {
     let mut play = cart();
     play.track("Product Added", lamp("c1"));
     play.pass(minutes(29));
@@ -77,7 +77,7 @@ fn r04_abandoned_cart_is_cancelled_by_a_purchase() {
 }
 
 #[test]
-fn r04_another_carts_purchase_does_not_cancel() {
+pub(crate) fn r04_another_carts_purchase_does_not_cancel() {
     let mut play = cart();
     play.track("Product Added", lamp("c1"));
     play.track("Order Completed", order("c2"));
@@ -86,7 +86,7 @@ fn r04_another_carts_purchase_does_not_cancel() {
 }
 
 #[test]
-fn r04_a_purchase_that_names_no_cart_ends_all_of_them() {
+pub(crate) fn r04_a_purchase_that_names_no_cart_ends_all_of_them() {
     let mut play = cart();
     play.track("Product Added", lamp("c1"));
     play.track("Product Added", lamp("c2"));
@@ -96,7 +96,7 @@ fn r04_a_purchase_that_names_no_cart_ends_all_of_them() {
 }
 
 #[test]
-fn r04_two_carts_are_two_journeys_each_with_its_own_content() {
+pub(crate) fn r04_two_carts_are_two_journeys_each_with_its_own_content() {
     let mut play = cart();
     play.track("Product Added", lamp("c1"));
     play.pass(minutes(5));
@@ -106,7 +106,7 @@ fn r04_two_carts_are_two_journeys_each_with_its_own_content() {
 }
 
 #[test]
-fn r04_a_cart_without_its_id_begins_nothing_and_says_so() {
+pub(crate) fn r04_a_cart_without_its_id_begins_nothing_and_says_so() {
     let mut play = cart();
     for id in [json!(null), json!(""), json!({ "nested": 1 }), json!("x".repeat(201))] {
         play.track("Product Added", json!({ "cart_id": id, "name": "Lamp" }));
@@ -118,7 +118,7 @@ fn r04_a_cart_without_its_id_begins_nothing_and_says_so() {
 }
 
 #[test]
-fn r02_a_trigger_begins_only_where_its_condition_on_the_event_is_true() {
+pub(crate) fn r02_a_trigger_begins_only_where_its_condition_on_the_event_is_true() {
     let campaign = r#"
 campaign: big
 when: { event: Order Completed, where: "event.total > 100", each: order }
@@ -138,7 +138,7 @@ send: { sms: { text: { en: "Thank you" } } }
 }
 
 #[test]
-fn r26_after_an_exception_with_nothing_sent_the_customer_is_as_new() {
+pub(crate) fn r26_after_an_exception_with_nothing_sent_the_customer_is_as_new() {
     let mut play = Play::with_customer(Shop::free().campaign(&CART.replace("again:  always", "again: never")).open());
     play.track("Product Added", lamp("c1"));
     play.track("Order Completed", order("c1"));
@@ -150,7 +150,7 @@ fn r26_after_an_exception_with_nothing_sent_the_customer_is_as_new() {
 }
 
 #[test]
-fn r26_an_exception_holds_back_what_is_on_its_way_and_the_customer_is_as_new() {
+pub(crate) fn r26_an_exception_holds_back_what_is_on_its_way_and_the_customer_is_as_new() {
     let mut play = Play::with_customer(Shop::free().campaign(&CART.replace("again:  always", "again: never")).open());
     play.answer = Answer::Nothing;
     play.track("Product Added", lamp("c1"));
@@ -166,7 +166,7 @@ fn r26_an_exception_holds_back_what_is_on_its_way_and_the_customer_is_as_new() {
 }
 
 #[test]
-fn r26_an_exception_that_comes_while_the_message_is_being_handed_over_is_a_regret() {
+pub(crate) fn r26_an_exception_that_comes_while_the_message_is_being_handed_over_is_a_regret() {
     let mut play = cart();
     play.answer = Answer::Nothing;
     play.track("Product Added", lamp("c1"));
@@ -189,7 +189,7 @@ send:   { sms: { text: { en: "Cart" } } }
 "#;
 
 #[test]
-fn r26_an_event_that_is_trigger_and_exception_restarts_the_wait_only_if_it_is_a_trigger() {
+pub(crate) fn r26_an_event_that_is_trigger_and_exception_restarts_the_wait_only_if_it_is_a_trigger() {
     let mut play = Play::with_customer(Shop::free().campaign(BOTH).open());
     play.track("Product Added", lamp("c1"));
     play.pass(minutes(20));
@@ -202,7 +202,7 @@ fn r26_an_event_that_is_trigger_and_exception_restarts_the_wait_only_if_it_is_a_
 }
 
 #[test]
-fn r26_an_exceptions_condition_sees_the_exception_and_what_began_the_journey() {
+pub(crate) fn r26_an_exceptions_condition_sees_the_exception_and_what_began_the_journey() {
     let campaign =
         CART.replace("unless: [Order Completed]", "unless: [{ event: Order Completed, where: \"event.total >= trigger.price\" }]");
     let mut play = Play::with_customer(Shop::free().campaign(&campaign).open());
@@ -214,7 +214,7 @@ fn r26_an_exceptions_condition_sees_the_exception_and_what_began_the_journey() {
 }
 
 #[test]
-fn r33_restarts_never_leaves_the_wait_and_always_sends_again() {
+pub(crate) fn r33_restarts_never_leaves_the_wait_and_always_sends_again() {
     let mut play = with("restarts: never\n");
     play.track("Product Added", lamp("c1"));
     play.pass(minutes(20));
@@ -225,7 +225,7 @@ fn r33_restarts_never_leaves_the_wait_and_always_sends_again() {
 }
 
 #[test]
-fn r33_a_trigger_while_the_message_is_on_its_way_holds_it_back_and_waits_anew() {
+pub(crate) fn r33_a_trigger_while_the_message_is_on_its_way_holds_it_back_and_waits_anew() {
     let mut play = cart();
     play.answer = Answer::Nothing;
     play.track("Product Added", lamp("c1"));
@@ -244,7 +244,7 @@ fn r33_a_trigger_while_the_message_is_on_its_way_holds_it_back_and_waits_anew() 
 }
 
 #[test]
-fn r33_restarts_always_begins_anew_even_if_the_message_was_handed_over() {
+pub(crate) fn r33_restarts_always_begins_anew_even_if_the_message_was_handed_over() {
     let mut play = with("restarts: always\n");
     play.answer = Answer::Nothing;
     play.track("Product Added", lamp("c1"));
@@ -256,7 +256,7 @@ fn r33_restarts_always_begins_anew_even_if_the_message_was_handed_over() {
 }
 
 #[test]
-fn r35_an_exception_that_happened_before_a_waiting_restart_does_not_end_it() {
+pub(crate) fn r35_an_exception_that_happened_before_a_waiting_restart_does_not_end_it() {
     let mut play = cart();
     play.answer = Answer::Nothing;
     play.track("Product Added", lamp("c1"));
@@ -272,7 +272,7 @@ fn r35_an_exception_that_happened_before_a_waiting_restart_does_not_end_it() {
 }
 
 #[test]
-fn r33_again_after_a_duration_counts_from_the_last_message() {
+pub(crate) fn r33_again_after_a_duration_counts_from_the_last_message() {
     let mut play = Play::with_customer(Shop::free().campaign(&CART.replace("again:  always", "again: 3d")).open());
     play.track("Product Added", lamp("c1"));
     play.pass(minutes(30));
@@ -287,7 +287,7 @@ fn r33_again_after_a_duration_counts_from_the_last_message() {
 }
 
 #[test]
-fn r33_without_parallel_one_object_at_a_time() {
+pub(crate) fn r33_without_parallel_one_object_at_a_time() {
     let mut play = with("parallel: false\n");
     play.track("Product Added", lamp("c1"));
     play.track("Product Added", lamp("c2"));
@@ -299,7 +299,7 @@ fn r33_without_parallel_one_object_at_a_time() {
 }
 
 #[test]
-fn r35_events_of_any_age_update_state_but_older_ones_than_the_bound_begin_nothing() {
+pub(crate) fn r35_events_of_any_age_update_state_but_older_ones_than_the_bound_begin_nothing() {
     let mut play = cart();
     let bound = play.now - hours(72);
     play.track_as(&["user:1"], "Product Added", bound - jiff::SignedDuration::from_millis(1), lamp("c1"));
@@ -314,7 +314,7 @@ fn r35_events_of_any_age_update_state_but_older_ones_than_the_bound_begin_nothin
 }
 
 #[test]
-fn r35_a_late_trigger_whose_exception_came_first_begins_nothing() {
+pub(crate) fn r35_a_late_trigger_whose_exception_came_first_begins_nothing() {
     let mut play = cart();
     let (added, bought) = (play.now, play.now + minutes(5));
     play.pass(minutes(10));
@@ -326,7 +326,7 @@ fn r35_a_late_trigger_whose_exception_came_first_begins_nothing() {
 }
 
 #[test]
-fn r35_a_late_exception_cancels_what_is_unsent_and_regrets_what_was_sent() {
+pub(crate) fn r35_a_late_exception_cancels_what_is_unsent_and_regrets_what_was_sent() {
     let mut play = cart();
     play.track("Product Added", lamp("c1"));
     let bought = play.now + minutes(5);
@@ -346,7 +346,7 @@ fn r35_a_late_exception_cancels_what_is_unsent_and_regrets_what_was_sent() {
 }
 
 #[test]
-fn r35_an_exception_before_the_trigger_does_not_end_the_journey() {
+pub(crate) fn r35_an_exception_before_the_trigger_does_not_end_the_journey() {
     let mut play = cart();
     let before = play.now - minutes(1);
     play.track("Product Added", lamp("c1"));
@@ -356,7 +356,7 @@ fn r35_an_exception_before_the_trigger_does_not_end_the_journey() {
 }
 
 #[test]
-fn r36_the_same_event_counts_once_within_seven_days() {
+pub(crate) fn r36_the_same_event_counts_once_within_seven_days() {
     let campaign = "campaign: each\nwhen: { event: Ping, each: event }\nsend: { sms: { text: { en: Pong } } }\n";
     let mut play = Play::with_customer(Shop::free().campaign(campaign).open());
     let input = play.input(&["user:1"], Play::event("Ping", play.now, json!({})));
@@ -373,7 +373,7 @@ fn r36_the_same_event_counts_once_within_seven_days() {
 }
 
 #[test]
-fn a_clock_ahead_does_not_let_an_event_happen_after_it_was_received() {
+pub(crate) fn a_clock_ahead_does_not_let_an_event_happen_after_it_was_received() {
     let mut play = cart();
     let ahead = play.now + hours(5);
     play.track_as(&["user:1"], "Product Added", ahead, lamp("c1"));
@@ -383,7 +383,7 @@ fn a_clock_ahead_does_not_let_an_event_happen_after_it_was_received() {
 }
 
 #[test]
-fn a_trigger_keeps_what_its_campaign_reads_and_no_more() {
+pub(crate) fn a_trigger_keeps_what_its_campaign_reads_and_no_more() {
     let campaign = "campaign: each\nwhen: { event: Ping, each: event }\nwait: 1h\nsend: { sms: { text: { en: \"{{ event.word }}\" } } }\n";
     let mut play = Play::with_customer(Shop::free().campaign(campaign).open());
     play.track("Ping", json!({ "word": "hello", "blob": "x".repeat(30_000) }));

@@ -33,7 +33,7 @@ fn ping(play: &mut Play) -> Vec<String> {
 }
 
 #[test]
-fn r67_promotional_consent_includes_transactional_and_not_the_reverse() {
+pub(crate) fn r67_promotional_consent_includes_transactional_and_not_the_reverse() {
     for (to, expected) in [
         (Consented::None, vec![]),
         (Consented::Transactional, vec!["transactional"]),
@@ -46,7 +46,7 @@ fn r67_promotional_consent_includes_transactional_and_not_the_reverse() {
 }
 
 #[test]
-fn r67_nothing_goes_out_without_consent_and_a_decision_shows_the_consent_that_let_it() {
+pub(crate) fn r67_nothing_goes_out_without_consent_and_a_decision_shows_the_consent_that_let_it() {
     let mut play = Play::new(shop().open());
     play.identify(&["user:1"], Identified { consents: vec![], ..Play::reachable(NUMBER) });
     assert_eq!(ping(&mut play), Vec::<String>::new());
@@ -60,7 +60,7 @@ fn r67_nothing_goes_out_without_consent_and_a_decision_shows_the_consent_that_le
 }
 
 #[test]
-fn who_has_no_address_a_wrong_one_or_a_dead_one_gets_nothing_until_it_changes() {
+pub(crate) fn who_has_no_address_a_wrong_one_or_a_dead_one_gets_nothing_until_it_changes() {
     let mut play = Play::new(shop().open());
     play.identify(&["user:1"], withdraw(Consented::Promotional));
     ping(&mut play);
@@ -82,7 +82,7 @@ fn who_has_no_address_a_wrong_one_or_a_dead_one_gets_nothing_until_it_changes() 
 }
 
 #[test]
-fn r68_stop_ends_all_messages_also_what_is_on_its_way_and_start_brings_them_back() {
+pub(crate) fn r68_stop_ends_all_messages_also_what_is_on_its_way_and_start_brings_them_back() {
     let mut play = Play::new(shop().open());
     let phone = format!("phone:{NUMBER}");
     play.identify(&["user:1", &phone], Play::reachable(NUMBER));
@@ -105,7 +105,7 @@ fn r68_stop_ends_all_messages_also_what_is_on_its_way_and_start_brings_them_back
 }
 
 #[test]
-fn r68_a_stop_that_is_reported_again_after_the_start_is_known() {
+pub(crate) fn r68_a_stop_that_is_reported_again_after_the_start_is_known() {
     let mut play = Play::new(shop().open());
     let phone = format!("phone:{NUMBER}");
     play.identify(&["user:1", &phone], Play::reachable(NUMBER));
@@ -125,7 +125,7 @@ fn r68_a_stop_that_is_reported_again_after_the_start_is_known() {
 }
 
 #[test]
-fn r68_who_is_known_by_the_number_alone_is_stopped_there() {
+pub(crate) fn r68_who_is_known_by_the_number_alone_is_stopped_there() {
     let mut play = Play::new(shop().open());
     let phone = format!("phone:{NUMBER}");
     play.identify(&[&phone], Play::reachable(NUMBER));
@@ -135,7 +135,7 @@ fn r68_who_is_known_by_the_number_alone_is_stopped_there() {
 }
 
 #[test]
-fn r68_an_opt_out_is_an_event_like_any_other() {
+pub(crate) fn r68_an_opt_out_is_an_event_like_any_other() {
     let campaign = "campaign: bye\nclass: transactional\nwhen: { event: Ping, each: customer }\nunless: [Opted Out]\nwait: 1h\nsend: { sms: { text: { en: x } } }\n";
     let mut play = Play::new(Shop::free().campaign(campaign).open());
     let phone = format!("phone:{NUMBER}");
@@ -146,7 +146,7 @@ fn r68_an_opt_out_is_an_event_like_any_other() {
 }
 
 #[test]
-fn r27_a_changed_number_or_a_narrower_consent_calls_back_what_is_on_its_way() {
+pub(crate) fn r27_a_changed_number_or_a_narrower_consent_calls_back_what_is_on_its_way() {
     let mut play = Play::new(shop().open());
     play.identify(&["user:1"], Play::reachable(NUMBER));
     play.answer = Answer::Nothing;
@@ -164,7 +164,7 @@ fn r27_a_changed_number_or_a_narrower_consent_calls_back_what_is_on_its_way() {
 }
 
 #[test]
-fn a_conversational_message_answers_the_customers_own_of_the_last_day() {
+pub(crate) fn a_conversational_message_answers_the_customers_own_of_the_last_day() {
     let mut play = Play::with_customer(
         Shop::free().campaign("campaign: answer\nwhen: { event: Ping, each: event }\nsend: { sms: { text: { en: Answer } } }\n").open_as(
             1,

@@ -25,7 +25,7 @@ fn anonymous(play: &mut Play, name: &str, properties: serde_json::Value) {
 }
 
 #[test]
-fn r45_carts_of_an_anonymous_visitor_who_logs_in_make_one_message() {
+pub(crate) fn r45_carts_of_an_anonymous_visitor_who_logs_in_make_one_message() {
     let mut play = Play::new(Shop::free().campaign(CART).open());
     anonymous(&mut play, "Product Added", lamp("c1"));
     play.pass(minutes(10));
@@ -41,7 +41,7 @@ fn r45_carts_of_an_anonymous_visitor_who_logs_in_make_one_message() {
 }
 
 #[test]
-fn r45_two_journeys_of_one_cart_go_on_as_one_and_the_newer_trigger_counts() {
+pub(crate) fn r45_two_journeys_of_one_cart_go_on_as_one_and_the_newer_trigger_counts() {
     let mut play = Play::new(Shop::free().campaign(CART).open());
     play.identify(&["user:1"], Play::reachable(NUMBER));
     anonymous(&mut play, "Product Added", lamp("c1"));
@@ -56,7 +56,7 @@ fn r45_two_journeys_of_one_cart_go_on_as_one_and_the_newer_trigger_counts() {
 }
 
 #[test]
-fn r45_an_exception_at_one_name_ends_the_journey_that_began_at_another() {
+pub(crate) fn r45_an_exception_at_one_name_ends_the_journey_that_began_at_another() {
     let mut play = Play::new(Shop::free().campaign(CART).open());
     anonymous(&mut play, "Product Added", lamp("c1"));
     play.pass(minutes(10));
@@ -72,7 +72,7 @@ fn r45_an_exception_at_one_name_ends_the_journey_that_began_at_another() {
 }
 
 #[test]
-fn r45_an_exception_whose_object_lies_in_a_map_ends_only_its_own() {
+pub(crate) fn r45_an_exception_whose_object_lies_in_a_map_ends_only_its_own() {
     let basket = "  basket: { id: basket_id, events: [Basket Touched], in: { Order Completed: basket.id } }\nquiet_hours: { promotional: none, transactional: none }\n";
     let campaign = "campaign: basket\nwhen: { event: Basket Touched }\nunless: [Order Completed]\nwait: 30m\nsend: { sms: { text: { en: Basket } } }\n";
     let mut play = Play::new(Shop::with(basket).campaign(campaign).open());
@@ -84,7 +84,7 @@ fn r45_an_exception_whose_object_lies_in_a_map_ends_only_its_own() {
 }
 
 #[test]
-fn r45_a_message_on_its_way_comes_back_and_is_decided_where_the_customer_lives_now() {
+pub(crate) fn r45_a_message_on_its_way_comes_back_and_is_decided_where_the_customer_lives_now() {
     let mut play = Play::new(Shop::free().campaign(CART).open());
     play.identify(&["anonymous:a"], Play::reachable(NUMBER));
     play.answer = Answer::Nothing;
@@ -103,7 +103,7 @@ fn r45_a_message_on_its_way_comes_back_and_is_decided_where_the_customer_lives_n
 }
 
 #[test]
-fn r45_what_was_handed_over_before_the_login_is_not_sent_again() {
+pub(crate) fn r45_what_was_handed_over_before_the_login_is_not_sent_again() {
     let mut play = Play::new(Shop::free().campaign(&CART.replace("again:  always", "again: never")).open());
     play.identify(&["anonymous:a"], Play::reachable(NUMBER));
     play.track_as(&["user:1"], "Product Added", play.now + minutes(0), lamp("c1"));
@@ -118,7 +118,7 @@ fn r45_what_was_handed_over_before_the_login_is_not_sent_again() {
 }
 
 #[test]
-fn r45_a_cart_that_one_name_was_reminded_of_is_not_waited_for_by_the_other() {
+pub(crate) fn r45_a_cart_that_one_name_was_reminded_of_is_not_waited_for_by_the_other() {
     let mut play = Play::new(Shop::free().campaign(&CART.replace("again:  always", "again: never")).open());
     play.identify(&["anonymous:a"], Play::reachable(NUMBER));
     anonymous(&mut play, "Product Added", lamp("c1"));
@@ -133,7 +133,7 @@ fn r45_a_cart_that_one_name_was_reminded_of_is_not_waited_for_by_the_other() {
 }
 
 #[test]
-fn a_newer_cart_at_one_name_holds_back_the_message_of_the_other() {
+pub(crate) fn a_newer_cart_at_one_name_holds_back_the_message_of_the_other() {
     let mut play = Play::new(Shop::free().campaign(CART).open());
     play.identify(&["anonymous:a"], Play::reachable(NUMBER));
     play.answer = Answer::Nothing;
@@ -150,7 +150,7 @@ fn a_newer_cart_at_one_name_holds_back_the_message_of_the_other() {
 }
 
 #[test]
-fn without_parallel_the_journey_that_was_there_first_goes_on() {
+pub(crate) fn without_parallel_the_journey_that_was_there_first_goes_on() {
     let mut play = Play::new(Shop::free().campaign(&format!("{CART}parallel: false\n")).open());
     anonymous(&mut play, "Product Added", lamp("c1"));
     play.pass(minutes(10));
@@ -162,7 +162,7 @@ fn without_parallel_the_journey_that_was_there_first_goes_on() {
 }
 
 #[test]
-fn the_first_holder_of_a_name_stays_and_two_users_never_claim_each_other() {
+pub(crate) fn the_first_holder_of_a_name_stays_and_two_users_never_claim_each_other() {
     let mut play = Play::new(Shop::free().campaign(CART).open());
     login(&mut play);
     play.identify(&["user:2", "anonymous:a"], Play::reachable("+447700900124"));
@@ -172,7 +172,7 @@ fn the_first_holder_of_a_name_stays_and_two_users_never_claim_each_other() {
 }
 
 #[test]
-fn consents_and_stops_that_meet_keep_the_stricter_and_places_add_up() {
+pub(crate) fn consents_and_stops_that_meet_keep_the_stricter_and_places_add_up() {
     let shop = Shop::with("quiet_hours: { promotional: none, transactional: none }\ncaps: [{ at_most: 1, per: day }]\n");
     let mut play = Play::new(shop.campaign(CART).open());
     play.identify(&["anonymous:a"], Play::reachable(NUMBER));
@@ -185,7 +185,7 @@ fn consents_and_stops_that_meet_keep_the_stricter_and_places_add_up() {
 }
 
 #[test]
-fn a_hand_over_that_cannot_be_read_is_set_aside_and_said() {
+pub(crate) fn a_hand_over_that_cannot_be_read_is_set_aside_and_said() {
     let mut play = Play::new(Shop::free().campaign(CART).open());
     let input = play.input(&["user:1"], Fact::HandedOver { from: key("anonymous:a"), state: vec![0xc1] });
     play.put(input);

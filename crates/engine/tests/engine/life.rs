@@ -24,7 +24,7 @@ fn lamp() -> serde_json::Value {
 }
 
 #[test]
-fn r28_events_before_the_start_never_qualify_and_nothing_is_sent_from_the_end_on() {
+pub(crate) fn r28_events_before_the_start_never_qualify_and_nothing_is_sent_from_the_end_on() {
     let mut play = ping("wait: 1h\nruns: { from: \"2026-03-03 09:00\", to: \"2026-03-04 09:00\" }\n");
     let (from, to) = (at("2026-03-03T09:00:00Z"), at("2026-03-04T09:00:00Z"));
     play.pass_until(from);
@@ -44,7 +44,7 @@ fn r28_events_before_the_start_never_qualify_and_nothing_is_sent_from_the_end_on
 }
 
 #[test]
-fn r28_without_a_start_events_before_the_campaign_was_applied_do_not_qualify() {
+pub(crate) fn r28_without_a_start_events_before_the_campaign_was_applied_do_not_qualify() {
     let mut play = ping("ignore_older_than: 30d\n");
     play.track_as(&["user:1"], "Ping", at("2026-02-28T23:59:59Z"), json!({}));
     play.track_as(&["user:1"], "Ping", at("2026-03-01T00:00:00Z"), json!({}));
@@ -52,7 +52,7 @@ fn r28_without_a_start_events_before_the_campaign_was_applied_do_not_qualify() {
 }
 
 #[test]
-fn r29_outside_the_window_a_message_waits_for_its_opening_where_the_customer_lives() {
+pub(crate) fn r29_outside_the_window_a_message_waits_for_its_opening_where_the_customer_lives() {
     let window = "window: { open: \"09:00\", close: \"21:00\" }\n";
     for (zone, source, ping_at, sent_at) in [
         (json!("Asia/Tokyo"), "profile", "2026-03-03T11:59:59Z", "2026-03-03T11:59:59Z"),
@@ -73,7 +73,7 @@ fn r29_outside_the_window_a_message_waits_for_its_opening_where_the_customer_liv
 }
 
 #[test]
-fn r29_the_shops_zone_is_the_last_resort_and_drop_does_not_wait() {
+pub(crate) fn r29_the_shops_zone_is_the_last_resort_and_drop_does_not_wait() {
     let mut play = ping("window: { open: \"09:00\", close: \"21:00\", outside: drop }\n");
     play.identify(&["user:1"], Play::reachable("+12025550123"));
     play.pass_until(at("2026-03-03T21:00:00Z"));
@@ -83,7 +83,7 @@ fn r29_the_shops_zone_is_the_last_resort_and_drop_does_not_wait() {
 }
 
 #[test]
-fn r29_quiet_hours_hold_promotional_messages_and_let_transactional_ones_through() {
+pub(crate) fn r29_quiet_hours_hold_promotional_messages_and_let_transactional_ones_through() {
     let shop = Shop::with(
         "caps: [{ at_most: 1000, per: day }]\nquiet_hours: { promotional: { from: \"21:00\", to: \"09:00\" }, transactional: none }\n",
     );
@@ -97,7 +97,7 @@ fn r29_quiet_hours_hold_promotional_messages_and_let_transactional_ones_through(
 }
 
 #[test]
-fn r29_a_message_that_comes_back_at_the_windows_close_waits_for_the_next_opening() {
+pub(crate) fn r29_a_message_that_comes_back_at_the_windows_close_waits_for_the_next_opening() {
     let mut play = ping("window: { open: \"09:00\", close: \"21:00\" }\n");
     play.answer = Answer::Nothing;
     play.pass_until(at("2026-03-02T20:59:00Z"));
@@ -112,7 +112,7 @@ fn r29_a_message_that_comes_back_at_the_windows_close_waits_for_the_next_opening
 }
 
 #[test]
-fn r32_a_message_not_handed_over_in_time_is_dropped_and_never_sent_late() {
+pub(crate) fn r32_a_message_not_handed_over_in_time_is_dropped_and_never_sent_late() {
     let mut play = ping("expires_after: 2h\nwindow: { open: \"09:00\", close: \"21:00\" }\n");
     play.pass_until(at("2026-03-03T07:00:00Z"));
     play.track("Ping", json!({}));
@@ -125,7 +125,7 @@ fn r32_a_message_not_handed_over_in_time_is_dropped_and_never_sent_late() {
 }
 
 #[test]
-fn r32_expiry_counts_from_when_the_wait_was_over_however_late_the_timer_came() {
+pub(crate) fn r32_expiry_counts_from_when_the_wait_was_over_however_late_the_timer_came() {
     let mut play = Play::with_customer(Shop::free().campaign(&format!("{CART}expires_after: 1h\n")).open());
     for (late, sent) in [(minutes(60), 0), (minutes(59), 1)] {
         play.track("Product Added", lamp());
@@ -137,7 +137,7 @@ fn r32_expiry_counts_from_when_the_wait_was_over_however_late_the_timer_came() {
 }
 
 #[test]
-fn r32_a_longer_life_takes_new_rounds() {
+pub(crate) fn r32_a_longer_life_takes_new_rounds() {
     let mut play = ping("expires_after: 3d\n");
     play.answer = Answer::Nothing;
     play.track("Ping", json!({}));
@@ -153,7 +153,7 @@ fn r32_a_longer_life_takes_new_rounds() {
 }
 
 #[test]
-fn a_paused_campaign_begins_nothing_holds_what_is_due_and_sends_it_after_the_resume() {
+pub(crate) fn a_paused_campaign_begins_nothing_holds_what_is_due_and_sends_it_after_the_resume() {
     let shop = Shop::free().campaign(CART);
     let mut play = Play::with_customer(shop.open());
     play.track("Product Added", lamp());
@@ -172,7 +172,7 @@ fn a_paused_campaign_begins_nothing_holds_what_is_due_and_sends_it_after_the_res
 }
 
 #[test]
-fn an_archived_or_vanished_campaign_ends_its_journeys() {
+pub(crate) fn an_archived_or_vanished_campaign_ends_its_journeys() {
     let shop = Shop::free().campaign(CART);
     for (after, reason) in
         [(shop.open_as(2, |_| CampaignState::Archived, |_| {}), Reason::Archived), (Shop::free().open(), Reason::CampaignGone)]
@@ -186,7 +186,7 @@ fn an_archived_or_vanished_campaign_ends_its_journeys() {
 }
 
 #[test]
-fn r27_a_sends_own_condition_is_looked_at_when_it_is_reached_and_before_each_hand_over() {
+pub(crate) fn r27_a_sends_own_condition_is_looked_at_when_it_is_reached_and_before_each_hand_over() {
     let gold = || "customer.level == 'gold'".to_owned();
     let condition = cartwheel_language::condition::Condition::parse(&gold()).unwrap();
     let campaigns = Shop::free().campaign(CART).open_as(

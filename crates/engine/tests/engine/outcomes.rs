@@ -25,7 +25,7 @@ fn failed() -> OutcomeResult {
 }
 
 #[test]
-fn the_first_outcome_wins_and_only_unknown_may_turn() {
+pub(crate) fn the_first_outcome_wins_and_only_unknown_may_turn() {
     let state = |play: &Play| play.customer("user:1").sends.handed.values().next().map(|handed| handed.state);
     let tally = |play: &Play| play.customer("user:1").sends.tally;
     let mut play = ping();
@@ -43,7 +43,7 @@ fn the_first_outcome_wins_and_only_unknown_may_turn() {
 }
 
 #[test]
-fn message_events_are_counted_once_each_in_whatever_order_reports_come() {
+pub(crate) fn message_events_are_counted_once_each_in_whatever_order_reports_come() {
     let count = |play: &Play, name: &str| play.customer("user:1").history.count([name].into_iter(), None, play.now);
     let mut play = ping();
     for result in [OutcomeResult::Delivered, OutcomeResult::Sent, OutcomeResult::Delivered, failed()] {
@@ -58,7 +58,7 @@ fn message_events_are_counted_once_each_in_whatever_order_reports_come() {
 }
 
 #[test]
-fn a_message_event_triggers_like_any_other() {
+pub(crate) fn a_message_event_triggers_like_any_other() {
     let follow =
         "campaign: follow\nclass: transactional\nwhen: { event: Message Failed, each: event }\nsend: { sms: { text: { en: Again } } }\n";
     let mut play = ping();
@@ -68,7 +68,7 @@ fn a_message_event_triggers_like_any_other() {
 }
 
 #[test]
-fn a_returned_message_is_decided_again_after_a_pause_that_doubles() {
+pub(crate) fn a_returned_message_is_decided_again_after_a_pause_that_doubles() {
     let mut play = ping();
     for (number, seconds) in [30, 60, 120, 240, 480, 900, 900].into_iter().enumerate() {
         play.outcome(number, OutcomeResult::Returned { reason: Return::ProviderAway });
@@ -83,7 +83,7 @@ fn a_returned_message_is_decided_again_after_a_pause_that_doubles() {
 }
 
 #[test]
-fn a_message_that_the_gate_did_not_know_is_decided_again() {
+pub(crate) fn a_message_that_the_gate_did_not_know_is_decided_again() {
     let mut play = ping();
     play.outcome(0, OutcomeResult::Suppressed { reason: Suppression::Revoked });
     assert_eq!(play.sent(), 1);
@@ -92,7 +92,7 @@ fn a_message_that_the_gate_did_not_know_is_decided_again() {
 }
 
 #[test]
-fn what_stands_stopped_for_good_is_passed_over() {
+pub(crate) fn what_stands_stopped_for_good_is_passed_over() {
     let mut play = ping();
     play.outcome(0, OutcomeResult::Suppressed { reason: Suppression::Stopped });
     assert_eq!(play.last(Verdict::Skipped).reason, Reason::Returned);

@@ -5,7 +5,10 @@
 //! was stored and read back in between; the balance is zero; ids of timers and messages are never used twice; nothing is sent that
 //! must not be.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+};
 
 use cartwheel_engine::{
     campaigns::Campaigns,
@@ -28,6 +31,11 @@ pub(crate) enum Answer {
     Nothing,
     /// This, at once.
     At(OutcomeResult),
+}
+
+thread_local! {
+    /// What was decided on this thread, by any play.
+    pub(crate) static SEEN: RefCell<BTreeSet<(Verdict, Reason)>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 pub(crate) struct Play {
@@ -234,6 +242,7 @@ impl Play {
                     self.inbox.push_back(*emitted);
                 }
                 Effect::Record(decision) => {
+                    SEEN.with_borrow_mut(|seen| seen.insert((decision.verdict, decision.reason)));
                     assert!(self.recorded.insert(decision.id.clone()), "a decision's id is never used again");
                     self.decisions.push(*decision);
                 }

@@ -18,7 +18,7 @@ fn with(text: &str, change: &str) -> Play {
 }
 
 #[test]
-fn r55_a_missing_variable_is_never_an_empty_hole() {
+pub(crate) fn r55_a_missing_variable_is_never_an_empty_hole() {
     let mut play = with("en: \"Hello {{ event.word }}\"", "");
     play.track("Ping", json!({}));
     let skipped = play.last(Verdict::Skipped);
@@ -28,7 +28,7 @@ fn r55_a_missing_variable_is_never_an_empty_hole() {
 }
 
 #[test]
-fn r55_texts_see_customer_shop_orders_and_journey() {
+pub(crate) fn r55_texts_see_customer_shop_orders_and_journey() {
     let mut play = with(
         "en: \"{{ customer.first_name | default('You') }} at {{ shop.name }}: {{ orders.count }} order, {{ orders.value | money('GBP') }}, {{ campaign.name }}\"",
         "",
@@ -41,7 +41,7 @@ fn r55_texts_see_customer_shop_orders_and_journey() {
 }
 
 #[test]
-fn r56_parts_are_counted_at_their_edges_and_too_many_are_refused() {
+pub(crate) fn r56_parts_are_counted_at_their_edges_and_too_many_are_refused() {
     for (letter, length, parts) in [("a", 160, 1), ("a", 161, 2), ("a", 459, 3), ("ж", 70, 1), ("ж", 71, 2)] {
         let mut play = with("en: \"{{ event.word }}\"", "");
         play.track("Ping", json!({ "word": letter.repeat(length) }));
@@ -53,7 +53,7 @@ fn r56_parts_are_counted_at_their_edges_and_too_many_are_refused() {
 }
 
 #[test]
-fn r56_a_longer_text_is_shortened_or_written_in_latin_letters_by_choice() {
+pub(crate) fn r56_a_longer_text_is_shortened_or_written_in_latin_letters_by_choice() {
     let mut short = with("en: \"{{ event.word }}\"", ", max_parts: 1, over: shorten");
     short.track("Ping", json!({ "word": "word ".repeat(60) }));
     assert_eq!(short.messages[0].parts, 1);
@@ -63,7 +63,7 @@ fn r56_a_longer_text_is_shortened_or_written_in_latin_letters_by_choice() {
 }
 
 #[test]
-fn r57_the_customers_language_decides_and_the_shops_first_is_the_fallback() {
+pub(crate) fn r57_the_customers_language_decides_and_the_shops_first_is_the_fallback() {
     let campaign = "campaign: say\nwhen: { event: Ping, each: event }\nsend: { sms: { text: { en: Hello, de: Hallo } } }\n";
     let shop =
         Shop::with("caps: [{ at_most: 1000, per: day }]\nquiet_hours: { promotional: none, transactional: none }\n").campaign(campaign);
@@ -76,7 +76,7 @@ fn r57_the_customers_language_decides_and_the_shops_first_is_the_fallback() {
 }
 
 #[test]
-fn the_opt_out_link_is_of_this_address_alone() {
+pub(crate) fn the_opt_out_link_is_of_this_address_alone() {
     let mut play = Play::with_customer(crate::shop::shipped());
     play.pass_until(at("2026-03-02T13:00:00Z"));
     play.track("Signed Up", json!({}));

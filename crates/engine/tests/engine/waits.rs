@@ -30,7 +30,7 @@ fn decided(wait: &str, zone: &str, ping: &str) -> String {
 }
 
 #[test]
-fn r25_without_a_wait_at_once() {
+pub(crate) fn r25_without_a_wait_at_once() {
     let mut play = Play::with_customer(
         Shop::free().campaign("campaign: now\nwhen: { event: Ping, each: event }\nsend: { sms: { text: { en: Pong } } }\n").open(),
     );
@@ -39,7 +39,7 @@ fn r25_without_a_wait_at_once() {
 }
 
 #[test]
-fn r25_a_wait_to_a_time_of_day_ends_at_the_first_one_where_the_customer_lives() {
+pub(crate) fn r25_a_wait_to_a_time_of_day_ends_at_the_first_one_where_the_customer_lives() {
     let five_days = "{ for: 5d, at: \"18:00\" }";
     assert_eq!(decided(five_days, "Europe/London", "2026-03-10T17:59:00Z"), "2026-03-15T18:00:00Z");
     assert_eq!(decided(five_days, "Europe/London", "2026-03-10T18:00:00Z"), "2026-03-15T18:00:00Z", "at counts as at or after");
@@ -51,7 +51,7 @@ fn r25_a_wait_to_a_time_of_day_ends_at_the_first_one_where_the_customer_lives() 
 }
 
 #[test]
-fn r25_a_changed_zone_moves_a_wait_when_it_fires() {
+pub(crate) fn r25_a_changed_zone_moves_a_wait_when_it_fires() {
     let mut play = with("{ until: \"18:00\" }");
     play.track("Ping", json!({}));
     play.traits(json!({ "zone": "America/New_York" }));
@@ -62,7 +62,7 @@ fn r25_a_changed_zone_moves_a_wait_when_it_fires() {
 }
 
 #[test]
-fn r05_silence_is_measured_from_the_last_event_of_any_kind() {
+pub(crate) fn r05_silence_is_measured_from_the_last_event_of_any_kind() {
     let mut play = with("{ until: 30m of silence }");
     play.track("Ping", json!({}));
     for _ in 0..5 {
@@ -80,7 +80,7 @@ const LEFT: &str = "campaign: left\nwhen: { event: Session Ended, each: event }\
 const CAME: &str = "campaign: came\nwhen: { event: Session Started, each: event }\nsend: { sms: { text: { en: Came } } }\n";
 
 #[test]
-fn r05_a_session_ends_by_a_gap_of_silence_or_by_its_event_and_the_next_event_begins_another() {
+pub(crate) fn r05_a_session_ends_by_a_gap_of_silence_or_by_its_event_and_the_next_event_begins_another() {
     let shop = Shop::with(
         "quiet_hours: { promotional: none, transactional: none }\ncaps: [{ at_most: 1000, per: day }]\nsession: { gap: 30m, ends_on: [Signed Out] }\n",
     );
@@ -103,7 +103,7 @@ fn r05_a_session_ends_by_a_gap_of_silence_or_by_its_event_and_the_next_event_beg
 }
 
 #[test]
-fn r05_a_campaign_that_comes_during_a_session_hears_its_end() {
+pub(crate) fn r05_a_campaign_that_comes_during_a_session_hears_its_end() {
     let mut play = Play::with_customer(Shop::free().campaign(CAME).open());
     play.track("Page Viewed", json!({}));
     play.campaigns = Shop::free().campaign(CAME).campaign(LEFT).open();
@@ -114,7 +114,7 @@ fn r05_a_campaign_that_comes_during_a_session_hears_its_end() {
 }
 
 #[test]
-fn a_firing_that_comes_twice_or_of_an_earlier_arming_does_nothing() {
+pub(crate) fn a_firing_that_comes_twice_or_of_an_earlier_arming_does_nothing() {
     let mut play = Play::with_customer(Shop::free().campaign(CART).open());
     play.track("Product Added", json!({ "cart_id": "c1", "name": "Lamp", "quantity": 1 }));
     let (due, timer, home) = play.timers.first().cloned().unwrap();
@@ -126,7 +126,7 @@ fn a_firing_that_comes_twice_or_of_an_earlier_arming_does_nothing() {
 }
 
 #[test]
-fn a_firing_far_ahead_of_the_log_is_armed_again_after_a_pause() {
+pub(crate) fn a_firing_far_ahead_of_the_log_is_armed_again_after_a_pause() {
     let session = Shop::free().campaign(CART).campaign(LEFT);
     let mut play = Play::with_customer(session.open());
     play.track("Product Added", json!({ "cart_id": "c1", "name": "Lamp", "quantity": 1 }));
@@ -143,7 +143,7 @@ fn a_firing_far_ahead_of_the_log_is_armed_again_after_a_pause() {
 }
 
 #[test]
-fn r27_the_audience_is_checked_at_entry_and_again_before_the_send() {
+pub(crate) fn r27_the_audience_is_checked_at_entry_and_again_before_the_send() {
     let mut play = Play::with_customer(Shop::free().campaign(&format!("{CART}audience: \"customer.level == 'gold'\"\n")).open());
     play.track("Product Added", json!({ "cart_id": "c1", "name": "Lamp", "quantity": 1 }));
     let refused = play.last(Verdict::NotBegun);
@@ -157,7 +157,7 @@ fn r27_the_audience_is_checked_at_entry_and_again_before_the_send() {
 }
 
 #[test]
-fn attributes_and_addresses_that_are_reported_late_do_not_overwrite_newer_ones() {
+pub(crate) fn attributes_and_addresses_that_are_reported_late_do_not_overwrite_newer_ones() {
     let mut play = Play::with_customer(Shop::free().campaign(CART).open());
     let late = Identified {
         occurred: Some(play.now - hours(1)),
