@@ -25,6 +25,10 @@ const BATCH: usize = 500;
 /// How long a read waits for the next record.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How many compiled revisions of a shop are kept. Partitions switch within seconds of each other; one that is further behind compiles
+/// what it needs again.
+const COMPILED_KEPT: usize = 16;
+
 /// A handle to what is known; clones share it.
 #[derive(Clone)]
 pub struct Definitions {
@@ -122,14 +126,27 @@ impl Definitions {
         let compiled = campaigns(&known.history, revision, &sources, self.seal.clone());
         let compiled = Arc::new(compiled.map_err(|problem| DefinitionError { shop: shop.to_owned(), revision: number, problem })?);
         known.compiled.insert(key, compiled.clone());
+        known.forget_the_oldest(shop);
         Ok(Some(compiled))
     }
 }
 
-/// Campaigns of a shop that has applied nothing: identities meet and histories grow, and nothing is triggered.
+impl Known {
+    fn forget_the_oldest(&mut self, shop: &str) {
+        let every = (shop.to_owned(), 0)..=(shop.to_owned(), u32::MAX);
+        let too_many = self.compiled.range(every.clone()).count().saturating_sub(COMPILED_KEPT);
+        let oldest: Vec<_> = self.compiled.range(every).take(too_many).map(|(revision, _)| revision.clone()).collect();
+        for revision in oldest {
+            self.compiled.remove(&revision);
+        }
+    }
+}
+
+/// Campaigns of a shop that has applied nothing: identities meet and histories grow, and nothing is triggered. None if no shop can have
+/// this id.
 pub(crate) fn nothing_applied(shop: &str) -> Option<Campaigns> {
     let text = format!(
-        "grammar: 1\nshop: {shop}\nname: {shop}\nurl: https://shop.invalid\nzone: UTC\nlanguages: [en]\ncurrencies: [EUR]\nsenders: {{ sms: {{ provider: none }} }}\n"
+        "grammar: 1\nshop: \"{shop}\"\nname: \"{shop}\"\nurl: https://shop.invalid\nzone: UTC\nlanguages: [en]\ncurrencies: [EUR]\nsenders: {{ sms: {{ provider: none }} }}\n"
     );
     let shop = SourceFile { path: "shop.yaml".to_owned(), text };
     let project = read(&Sources { shop, campaigns: Vec::new(), tracking_plan: None }).project?;

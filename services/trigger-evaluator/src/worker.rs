@@ -136,7 +136,7 @@ impl Worker {
                 }
                 if facts.fence.head > bounds.end {
                     return Err(foreign(format!(
-                        "its head {} is behind the end of the log ({}); the log is another one",
+                        "its head {} is beyond the end of the log ({}): the log is another one, or was made anew; point it at the log that this store belongs to",
                         facts.fence.head, bounds.end
                     )));
                 }
@@ -171,10 +171,7 @@ impl Worker {
             appended: BTreeMap::new(),
             poison: BTreeSet::new(),
         };
-        for (shop, revision) in worker.marks.revisions.clone() {
-            let campaigns = worker.tools.definitions.at(&shop, revision).await?;
-            worker.campaigns.insert(shop, campaigns);
-        }
+        worker.load_campaigns().await?;
         tracing::info!(partition, epoch, head, "took partition");
         Ok(worker)
     }
@@ -210,21 +207,38 @@ impl Worker {
         if records.is_empty() {
             return Ok(());
         }
-        self.judge_stamps(&records)?;
-        let decoded: Vec<Decoded> = records.iter().map(|record| self.decode(record)).collect::<Result<_, _>>()?;
-        self.load_missing(&decoded).await?;
-        let head = self.reader.position();
-        let batch = loop {
-            match self.fold(&records, &decoded, head).await? {
-                Some(batch) => break batch,
-                // The engine panicked at a record, which is now set aside: memory is half changed, so it is read again.
-                None => {
-                    self.held.clear();
-                    self.load_missing(&decoded).await?;
-                }
+        let (decoded, stopped) = self.decode_up_to_a_stop(&records);
+        let records = &records[..decoded.len()];
+        if let Some(last) = records.last() {
+            let head = if stopped.is_some() { last.offset + 1 } else { self.reader.position() };
+            let batch = self.fold_all(records, &decoded, head).await?;
+            self.save(batch).await?;
+        }
+        stopped.map_or(Ok(()), Err)
+    }
+
+    /// Folds a batch in memory; a record at which the engine panics is set aside.
+    async fn fold_all(&mut self, records: &[Record], decoded: &[Decoded], head: u64) -> Result<Batch, WorkerError> {
+        self.load_missing(decoded).await?;
+        loop {
+            if let Some(batch) = self.fold(records, decoded, head).await? {
+                return Ok(batch);
             }
-        };
-        self.save(batch).await
+            // Memory is half changed: customers are read again, and records before an activation meet the campaigns of before.
+            self.held.clear();
+            self.load_missing(decoded).await?;
+            self.load_campaigns().await?;
+        }
+    }
+
+    /// The campaigns in force at the head.
+    async fn load_campaigns(&mut self) -> Result<(), WorkerError> {
+        self.campaigns.clear();
+        for (shop, revision) in &self.marks.revisions {
+            let campaigns = self.tools.definitions.at(shop, *revision).await?;
+            self.campaigns.insert(shop.clone(), campaigns);
+        }
+        Ok(())
     }
 
     /// Every partition's owner appends the revisions that its log lacks (rule P25).
@@ -238,22 +252,29 @@ impl Worker {
                 self.appended.insert(shop, revision);
             }
         }
-        if !outgoing.is_empty() {
-            self.tools.log.append(outgoing).await?;
+        self.produce(outgoing).await
+    }
+
+    /// The records up to the first that must not be passed: what stands before it is folded all the same.
+    fn decode_up_to_a_stop(&self, records: &[Record]) -> (Vec<Decoded>, Option<WorkerError>) {
+        let mut decoded = Vec::with_capacity(records.len());
+        for record in records {
+            match self.judge_stamp(record).and_then(|()| self.decode(record)) {
+                Ok(known) => decoded.push(known),
+                Err(stop) => return (decoded, Some(stop)),
+            }
         }
-        Ok(())
+        (decoded, None)
     }
 
     /// A stamp far ahead would poison `now` for good: the partition stops instead (rule P12).
-    fn judge_stamps(&self, records: &[Record]) -> Result<(), WorkerError> {
-        let limit = self.tools.clock.now().saturating_add(STAMP_AHEAD).unwrap_or(Timestamp::MAX);
-        match records.iter().find(|record| record.timestamp > limit) {
-            Some(record) => {
-                let ahead_s = record.timestamp.duration_since(self.tools.clock.now()).as_secs();
-                Err(WorkerError::StampAhead { partition: self.partition, offset: record.offset, ahead_s })
-            }
-            None => Ok(()),
+    fn judge_stamp(&self, record: &Record) -> Result<(), WorkerError> {
+        let now = self.tools.clock.now();
+        if record.timestamp <= now.saturating_add(STAMP_AHEAD).unwrap_or(Timestamp::MAX) {
+            return Ok(());
         }
+        let ahead_s = record.timestamp.duration_since(now).as_secs();
+        Err(WorkerError::StampAhead { partition: self.partition, offset: record.offset, ahead_s })
     }
 
     fn decode(&self, record: &Record) -> Result<Decoded, WorkerError> {
@@ -336,18 +357,20 @@ impl Worker {
                 }
                 Decoded::Poison(code, message) => {
                     let now = batch.marks.advance(record.timestamp, None);
-                    self.tools.metrics.set_aside(code);
-                    tracing::error!(partition = self.partition, offset = record.offset, reason = code, "event cannot be folded, set aside");
-                    batch.outgoing.push(self.tools.performer.dead_letter(record, code, message.clone(), now));
+                    self.set_aside(record, code, message.clone(), now, &mut batch);
                 }
                 Decoded::Customer(origin, input) => {
                     let now = batch.marks.advance(record.timestamp, Some(input));
                     if origin.is_some_and(|origin| !batch.marks.admit(origin)) {
                         continue;
                     }
+                    let Some(campaigns) = self.campaigns_of(input.key.shop()) else {
+                        self.set_aside(record, "no-shop", "no shop can have its key's first part as its id".to_owned(), now, &mut batch);
+                        continue;
+                    };
                     if set_aside {
                         self.quarantine(record, input, now, &mut batch);
-                    } else if !self.decide(record, input, now, &mut batch) {
+                    } else if !self.decide(record, input, &campaigns, now, &mut batch) {
                         self.poison.insert(record.offset);
                         return Ok(None);
                     }
@@ -357,17 +380,28 @@ impl Worker {
         Ok(Some(batch))
     }
 
-    /// Lets the engine decide one record. False if it panicked.
-    fn decide(&mut self, record: &Record, input: &Input, now: Timestamp, batch: &mut Batch) -> bool {
-        let shop = input.key.shop();
-        if !self.campaigns.contains_key(shop) {
-            let Some(nothing) = nothing_applied(shop) else { return true };
-            self.campaigns.insert(shop.to_owned(), Arc::new(nothing));
+    /// A shop's campaigns in force; none if no shop can have this id.
+    fn campaigns_of(&mut self, shop: &str) -> Option<Arc<Campaigns>> {
+        if let Some(campaigns) = self.campaigns.get(shop) {
+            return Some(campaigns.clone());
         }
-        let Some(campaigns) = self.campaigns.get(shop).cloned() else { return true };
+        let nothing = Arc::new(nothing_applied(shop)?);
+        self.campaigns.insert(shop.to_owned(), nothing.clone());
+        Some(nothing)
+    }
+
+    /// A record that cannot be folded goes to the dead letters; its partition goes on.
+    fn set_aside(&self, record: &Record, reason: &'static str, message: String, now: Timestamp, batch: &mut Batch) {
+        self.tools.metrics.set_aside(reason);
+        tracing::error!(partition = self.partition, offset = record.offset, reason, "event cannot be folded, set aside");
+        batch.outgoing.push(self.tools.performer.dead_letter(record, reason, message, now));
+    }
+
+    /// Lets the engine decide one record. False if it panicked.
+    fn decide(&mut self, record: &Record, input: &Input, campaigns: &Campaigns, now: Timestamp, batch: &mut Batch) -> bool {
         let Some(held) = self.held.get_mut(&input.key).filter(|held| held.customer.folded <= record.offset) else { return true };
         let mut effects = Vec::new();
-        let stepped = catch_unwind(AssertUnwindSafe(|| step(&campaigns, &mut held.customer, now, input, &mut effects)));
+        let stepped = catch_unwind(AssertUnwindSafe(|| step(campaigns, &mut held.customer, now, input, &mut effects)));
         if stepped.is_err() {
             return false;
         }
@@ -386,9 +420,7 @@ impl Worker {
 
     /// A record on which the engine panics goes to the dead letters, loudly; its partition goes on.
     fn quarantine(&mut self, record: &Record, input: &Input, now: Timestamp, batch: &mut Batch) {
-        self.tools.metrics.set_aside("panic");
-        tracing::error!(partition = self.partition, offset = record.offset, "the engine failed on an event, set aside; please report it");
-        batch.outgoing.push(self.tools.performer.dead_letter(record, "panic", "the engine failed on it".to_owned(), now));
+        self.set_aside(record, "panic", "the engine failed on it; please report it".to_owned(), now, batch);
         let decision = Decision {
             id: format!("poison-{}-{}", self.partition, record.offset),
             customer: input.key.clone(),
