@@ -66,8 +66,6 @@ pub struct Installation {
     pub log: Arc<KafkaLog>,
     /// The topics.
     pub topics: Topics,
-    /// The framing of records where no schema registry is configured; see [`Installation::codec`].
-    pub codec: Codec,
     /// The clock.
     pub clock: Clock,
     readiness: Readiness,
@@ -88,15 +86,7 @@ impl Installation {
         let clock = Clock::system();
         let kafka = Kafka::new(kafka.clone());
         let log = Arc::new(kafka.log(clock.clone())?);
-        let found = Self {
-            kafka,
-            log,
-            topics: topics(installation),
-            codec: Codec::single_object(),
-            clock,
-            readiness: readiness.clone(),
-            stop: stop.clone(),
-        };
+        let found = Self { kafka, log, topics: topics(installation), clock, readiness: readiness.clone(), stop: stop.clone() };
         let answers = readiness.condition("kafka");
         if reach(&answers, &found.clock, stop, || found.log.answers()).await.is_none() {
             return Ok(None);
