@@ -98,13 +98,7 @@ pub(crate) async fn read_all(log: &dyn Log, topic: &str, partition: u32) -> Resu
     let mut reader = log.open(topic, partition, From::Start).await?;
     let mut records = Vec::new();
     while reader.position() < end {
-        let read = reader.read(BATCH, PATIENCE).await?;
-        // Compaction or an aborted batch may leave nothing up to the end.
-        let idle = read.is_empty();
-        records.extend(read);
-        if idle && log.bounds(topic, partition).await?.end <= end {
-            break;
-        }
+        records.extend(reader.read(BATCH, PATIENCE).await?);
     }
     Ok(records)
 }

@@ -11,6 +11,7 @@
 
 mod config;
 mod embedded;
+mod ends;
 mod group;
 mod hooks;
 mod inbox;

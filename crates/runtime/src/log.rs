@@ -138,10 +138,12 @@ pub trait Log: Send + Sync + 'static {
 pub trait Reader: Send + Sync {
     /// The next records, at most `max`; waits up to `patience` for the first one and returns none when it does not come.
     ///
-    /// Compacted or aborted records leave gaps between offsets. [`Reader::position`] tells where the reader stands behind them.
+    /// Compacted or aborted records and markers of transactions leave gaps between offsets, at the end too. A read that returns none
+    /// has stepped over the gap that it stood before, up to an end that this process's [`Log`] has told; so a reader that is read again
+    /// and again comes to that end, whatever is left of the records before it.
     fn read(&mut self, max: usize, patience: Duration) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
 
-    /// The offset behind the last record that was read; the opening place before that.
+    /// The offset behind the last record that was read and behind the gaps that were stepped over; the opening place before that.
     fn position(&self) -> Offset;
 }
 

@@ -19,6 +19,7 @@ use cartwheel_runtime::{
     log::{Bounds, From, Log, LogError, Outgoing, Partition, Positions},
 };
 use cartwheel_tests::{eventually, kafka, need, unique};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use support::{PATIENCE, change, marked, numbered, outgoing, read, text};
 
 fn cluster(node: &cartwheel_tests::Kafka) -> Kafka {
@@ -86,6 +87,64 @@ async fn what_retention_has_passed_is_out_of_range_and_never_reset() {
     // One that stands within the log goes on.
     log.append(numbered(&topic, 0, 10..11)).await.unwrap();
     assert_eq!(text(&read(overtaken.as_mut(), 1).await[0]), "10");
+}
+
+/// A producer of another application, which writes in transactions.
+fn transactional(node: &cartwheel_tests::Kafka) -> BaseProducer {
+    let mut client = rdkafka::ClientConfig::new();
+    client.set("bootstrap.servers", node.bootstrap()).set("transactional.id", unique("transactions"));
+    let producer: BaseProducer = client.create().unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    producer
+}
+
+fn in_transaction(producer: &BaseProducer, topic: &str, text: &str) {
+    producer.begin_transaction().unwrap();
+    producer.send(BaseRecord::<(), _>::to(topic).partition(0).payload(text)).map_err(|(error, _)| error).unwrap();
+    producer.flush(PATIENCE).unwrap();
+}
+
+#[tokio::test]
+async fn a_reader_comes_to_the_end_over_markers_and_aborted_records_but_not_over_an_open_transaction() {
+    let Some(node) = kafka() else { return };
+    let topic = unique("sources");
+    node.create_topic(&topic, 1, &[]).await;
+    let log = log(node);
+    let early = log.open(&topic, 0, From::Start).await.unwrap();
+    let producer = transactional(node);
+    in_transaction(&producer, &topic, "kept");
+    producer.commit_transaction(PATIENCE).unwrap();
+    in_transaction(&producer, &topic, "aborted");
+    producer.abort_transaction(PATIENCE).unwrap();
+    let end = eventually("the end behind both markers", || async {
+        match log.bounds(&topic, 0).await {
+            Ok(Bounds { end: 4, .. }) => Ok(4),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let late = log.open(&topic, 0, From::Offset(3)).await.unwrap();
+    in_transaction(&producer, &topic, "open");
+    assert_eq!(log.ends(&topic).await.unwrap(), [4], "what is not decided is not in the log yet");
+
+    let mut at_end = Vec::new();
+    for (mut reader, expected) in [(late, vec![]), (early, vec!["kept".to_owned()])] {
+        let mut found = Vec::new();
+        let come_to_the_end = async {
+            while reader.position() < end {
+                found.extend(reader.read(10, Duration::from_millis(100)).await.unwrap().iter().map(text));
+            }
+        };
+        tokio::time::timeout(PATIENCE, come_to_the_end).await.expect("the reader stays before the end");
+        assert_eq!((found, reader.position()), (expected, end));
+        assert!(reader.read(10, Duration::ZERO).await.unwrap().is_empty());
+        assert_eq!(reader.position(), end);
+        at_end.push(reader);
+    }
+    producer.commit_transaction(PATIENCE).unwrap();
+    for mut reader in at_end {
+        assert_eq!(text(&read(reader.as_mut(), 1).await[0]), "open");
+    }
 }
 
 #[tokio::test]

@@ -175,7 +175,7 @@ impl Lane {
 }
 
 /// A list of one partition.
-fn place(topic: &str, partition: Partition, start: Option<Offset>) -> TopicPartitionList {
+pub(super) fn place(topic: &str, partition: Partition, start: Option<Offset>) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(1);
     let mut place = list.add_partition(topic, i32::try_from(partition).unwrap_or(i32::MAX));
     if let Some(start) = start {

@@ -15,6 +15,7 @@ use rdkafka::{
 
 use super::{
     ANSWER_PATIENCE, Kafka, ask,
+    ends::Ends,
     inbox::Inbox,
     lane::{Lane, LaneThread, READER_GROUP, offset},
     partition_number,
@@ -43,13 +44,15 @@ pub struct KafkaLog {
     asker: LaneThread,
     /// Numbers of partitions, which only ever grow.
     partitions: Mutex<HashMap<Arc<str>, u32>>,
+    ends: Arc<Ends>,
 }
 
 impl KafkaLog {
     pub(super) fn new(kafka: Kafka, clock: Clock) -> Result<Self, LogError> {
         let producer = Producer::new(&kafka, clock)?;
         let asker = LaneThread::start(&kafka, READER_GROUP)?;
-        Ok(Self { kafka, producer, lanes: Arc::default(), asker, partitions: Mutex::default() })
+        let ends = Arc::new(Ends::new(kafka.clone()));
+        Ok(Self { kafka, producer, lanes: Arc::default(), asker, partitions: Mutex::default(), ends })
     }
 
     /// Resolves when a broker has answered, for the wait at start.
@@ -198,13 +201,17 @@ impl Log for KafkaLog {
                 }
             })
             .await?;
-            Ok(Box::new(KafkaReader { lane, inbox, position: start }) as Box<dyn Reader>)
+            Ok(Box::new(KafkaReader { lane, inbox, ends: self.ends.clone(), position: start }) as Box<dyn Reader>)
         })
     }
 
     fn bounds(&self, topic: &str, partition: Partition) -> BoxFuture<'_, Result<Bounds, LogError>> {
-        let (lane, topic) = (self.asker.lane.clone(), topic.to_owned());
-        Box::pin(ask(move || lane.bounds(&topic, partition)))
+        let (lane, ends, topic) = (self.asker.lane.clone(), self.ends.clone(), Arc::<str>::from(topic));
+        Box::pin(ask(move || {
+            let bounds = lane.bounds(&topic, partition)?;
+            ends.tell(&topic, partition, bounds.end);
+            Ok(bounds)
+        }))
     }
 
     fn ends(&self, topic: &str) -> BoxFuture<'_, Result<Vec<Offset>, LogError>> {
@@ -218,7 +225,9 @@ impl Log for KafkaLog {
             let places = (0..count).map(|partition| (topic.clone(), partition)).collect();
             let found = self.offsets_for(places, KafkaOffset::End).await?;
             let missing = || LogError::Unavailable(format!("end of a partition of {topic} is unknown"));
-            found.into_iter().map(|end| end.ok_or_else(missing)).collect()
+            let found: Vec<Offset> = found.into_iter().map(|end| end.ok_or_else(missing)).collect::<Result<_, _>>()?;
+            (0..count).zip(&found).for_each(|(partition, end)| self.ends.tell(&topic, partition, *end));
+            Ok(found)
         })
     }
 }
@@ -226,6 +235,7 @@ impl Log for KafkaLog {
 struct KafkaReader {
     lane: Arc<Lane>,
     inbox: Arc<Inbox>,
+    ends: Arc<Ends>,
     position: Offset,
 }
 
@@ -233,9 +243,11 @@ impl Reader for KafkaReader {
     fn read(&mut self, max: usize, patience: Duration) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
         Box::pin(async move {
             let records = self.inbox.read(max, patience, || self.lane.resume(&self.inbox)).await?;
-            if let Some(last) = records.last() {
-                self.position = last.offset + 1;
-            }
+            let reached = match records.last() {
+                Some(last) => Some(last.offset + 1),
+                None => self.ends.behind_gap(&self.inbox.topic, self.inbox.partition, self.position).await?,
+            };
+            self.position = self.position.max(reached.unwrap_or_default());
             Ok(records)
         })
     }
