@@ -38,16 +38,22 @@ pub struct Live {
     pub since: Timestamp,
 }
 
+/// A version of a campaign, with what its journeys keep of their triggers.
+#[derive(Clone, Debug)]
+struct Version {
+    campaign: Arc<Campaign>,
+    reads: Reads,
+}
+
 /// A shop's campaigns at a revision.
 #[derive(Clone, Debug)]
 pub struct Campaigns {
     shop: Arc<Shop>,
     revision: u32,
     live: BTreeMap<String, Live>,
-    versions: BTreeMap<(String, u32), Arc<Campaign>>,
+    versions: BTreeMap<String, BTreeMap<u32, Version>>,
     triggers: BTreeMap<String, Vec<String>>,
     exceptions: BTreeSet<String>,
-    journey_reads: BTreeMap<(String, u32), Reads>,
     exception_reads: Reads,
     seal: Option<SealKey>,
 }
@@ -77,9 +83,13 @@ impl Campaigns {
                 }
             }
         }
-        let journey_reads = versions.iter().map(|(version, campaign)| (version.clone(), Reads::of_journeys(campaign, &shop))).collect();
         let exception_reads = Reads::of_exceptions(versions.values().map(AsRef::as_ref), &shop);
-        Self { shop, revision, live, versions, triggers, exceptions, journey_reads, exception_reads, seal }
+        let mut by_name = BTreeMap::<String, BTreeMap<u32, Version>>::new();
+        for ((name, version), campaign) in versions {
+            let reads = Reads::of_journeys(&campaign, &shop);
+            by_name.entry(name).or_default().insert(version, Version { campaign, reads });
+        }
+        Self { shop, revision, live, versions: by_name, triggers, exceptions, exception_reads, seal }
     }
 
     /// What holds for the whole shop.
@@ -99,7 +109,7 @@ impl Campaigns {
 
     /// A campaign as a journey's version has it.
     pub fn version(&self, campaign: &str, version: u32) -> Option<&Arc<Campaign>> {
-        self.versions.get(&(campaign.to_owned(), version))
+        Some(&self.versions.get(campaign)?.get(&version)?.campaign)
     }
 
     /// The campaigns in force that this event may trigger, by name.
@@ -119,7 +129,7 @@ impl Campaigns {
 
     /// What a journey keeps of its trigger.
     pub(crate) fn journey_reads(&self, campaign: &str, version: u32) -> Option<&Reads> {
-        self.journey_reads.get(&(campaign.to_owned(), version))
+        Some(&self.versions.get(campaign)?.get(&version)?.reads)
     }
 
     /// What is kept of an exception for triggers that come late.
