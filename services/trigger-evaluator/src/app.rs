@@ -132,7 +132,16 @@ fn owner_token(clock: &Clock, partition: u32) -> u128 {
 }
 
 /// Works on a partition until it is to be left; a fence or a store that is not right makes it take the partition anew after a pause.
-async fn work_on(partition: u32, tools: Tools, settings: Settings, pause: Duration, leave: CancellationToken) -> Result<(), WorkerError> {
+///
+/// # Errors
+/// What the process cannot go on with.
+pub async fn work_on(
+    partition: u32,
+    tools: Tools,
+    settings: Settings,
+    pause: Duration,
+    leave: CancellationToken,
+) -> Result<(), WorkerError> {
     let mut seen: Option<Fence> = None;
     while !leave.is_cancelled() {
         let taken = tokio::select! {

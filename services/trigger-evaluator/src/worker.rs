@@ -205,7 +205,7 @@ impl Worker {
             other => other?,
         };
         if records.is_empty() {
-            return Ok(());
+            return self.check_fence().await;
         }
         let (decoded, stopped) = self.decode_up_to_a_stop(&records);
         let records = &records[..decoded.len()];
@@ -239,6 +239,18 @@ impl Worker {
             self.campaigns.insert(shop.clone(), campaigns);
         }
         Ok(())
+    }
+
+    /// Asks the store whether it still holds what this owner wrote. Where nothing happens, nothing is loaded or written that would tell,
+    /// and a store that was rolled back would stay behind for as long: the dispatcher's gate would hold every message (rule P6).
+    async fn check_fence(&self) -> Result<(), WorkerError> {
+        match self.tools.store.load(self.partition, &[]).await {
+            Ok(loaded) if loaded.facts.as_ref().map(|facts| &facts.fence) == Some(&self.facts.fence) => Ok(()),
+            Ok(loaded) => Err(WorkerError::Fenced { partition: self.partition, stored: loaded.facts }),
+            // The next turn asks again.
+            Err(StoreError::Unavailable(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Every partition's owner appends the revisions that its log lacks (rule P25).
