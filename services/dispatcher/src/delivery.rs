@@ -74,7 +74,7 @@ enum First {
 pub(crate) async fn deliver(desk: &Desk, send: &SendRecord, intent: Intent, appended: Timestamp) -> Result<Left, Error> {
     let message = &send.message;
     loop {
-        let mut grown = desk.journal_position();
+        let position = desk.journal_position();
         match desk.next_move(send) {
             Move::Report { result, at } => {
                 desk.report(send, &result, at).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn deliver(desk: &Desk, send: &SendRecord, intent: Intent, appe
                 return Ok(Left::Done);
             }
             Move::Wait(until) => {
-                if or_stop(desk, desk.grown(&mut grown, until)).await.is_none() {
+                if or_stop(desk, desk.grown(position, until)).await.is_none() {
                     return Ok(Left::Undone);
                 }
             }

@@ -2,7 +2,11 @@
 //! the events log.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,7 +22,7 @@ use cartwheel_runtime::{
 };
 use cartwheel_wire::{Codec, DeliveryRecord, DeliveryVerdict, EventBody, EventRecord, SendRecord, Topics};
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -60,9 +64,39 @@ pub(crate) struct Desk {
     pub(crate) stop: CancellationToken,
     claimant: u128,
     journal: Mutex<Journal>,
-    /// Up to where the journal has been read.
-    read: watch::Sender<Offset>,
+    read: ReadUpTo,
     pacer: Mutex<Pacer>,
+}
+
+/// Up to where the journal has been read. Who waits for it is woken in the order of waiting: a `watch` channel draws the order, and a run
+/// of the simulation could not be played again.
+#[derive(Default)]
+struct ReadUpTo {
+    offset: AtomicU64,
+    moved: Notify,
+}
+
+impl ReadUpTo {
+    fn get(&self) -> Offset {
+        self.offset.load(Ordering::Acquire)
+    }
+
+    fn set(&self, offset: Offset) {
+        self.offset.store(offset, Ordering::Release);
+        self.moved.notify_waiters();
+    }
+
+    /// Resolves when the journal has been read beyond `offset`.
+    async fn beyond(&self, offset: Offset) {
+        loop {
+            let mut moved = pin!(self.moved.notified());
+            moved.as_mut().enable();
+            if self.get() > offset {
+                return;
+            }
+            moved.await;
+        }
+    }
 }
 
 /// The pause behind a log that did not answer.
@@ -70,7 +104,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 impl Desk {
     pub(crate) fn new(shared: Shared, partition: Partition, claimant: u128, stop: CancellationToken) -> Self {
-        Self { shared, partition, stop, claimant, journal: Mutex::default(), read: watch::Sender::new(0), pacer: Mutex::default() }
+        Self { shared, partition, stop, claimant, journal: Mutex::default(), read: ReadUpTo::default(), pacer: Mutex::default() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -96,7 +130,7 @@ impl Desk {
                 }
             }
         }
-        self.read.send_replace(position);
+        self.read.set(position);
     }
 
     pub(crate) fn forget_before(&self, moment: Timestamp) {
@@ -117,14 +151,15 @@ impl Desk {
     }
 
     /// How far the journal has been read, for waiting until it is further: take it before asking for the next move.
-    pub(crate) fn journal_position(&self) -> watch::Receiver<Offset> {
-        self.read.subscribe()
+    pub(crate) fn journal_position(&self) -> Offset {
+        self.read.get()
     }
 
     /// Resolves when the journal has grown since `position` was taken, or `until` has come.
-    pub(crate) async fn grown(&self, position: &mut watch::Receiver<Offset>, until: Timestamp) {
+    pub(crate) async fn grown(&self, position: Offset, until: Timestamp) {
         tokio::select! {
-            _ = position.changed() => {}
+            biased;
+            () = self.read.beyond(position) => {}
             () = self.shared.clock.sleep_until(until) => {}
         }
     }
@@ -161,9 +196,7 @@ impl Desk {
                 headers: Vec::new(),
             })
             .await?;
-        let mut read = self.read.subscribe();
-        // The sender lives as long as the desk, so this ends only when the journal has been read.
-        let _ = read.wait_for(|read| *read > offset).await;
+        self.read.beyond(offset).await;
         Ok(offset)
     }
 
