@@ -59,6 +59,10 @@ bench: setup-test ## Engine, evaluator beside a bare loop, latency of an order c
 test: setup-test ## All tests, those on real Kafka and Redis included
 	@scripts/test.sh
 
+.PHONY: sim
+sim: setup-build ## The simulation: SEEDS= how many runs, SEED= the first one; a failing one prints itself
+	SEED=$(SEED) SEEDS=$(or $(SEEDS),100) $(CARGO) test -p cartwheel-sim --test simulation -- --nocapture
+
 # Without what the tests on real servers need, the other tests still run, except in CI.
 .PHONY: setup-test
 setup-test:

@@ -48,6 +48,16 @@ impl MemoryStore {
         *self.lock() = snapshot.0;
     }
 
+    /// All values of a partition by key: what no service may ask for, and who judges a run must.
+    pub fn values(&self, partition: Partition) -> BTreeMap<String, Bytes> {
+        self.lock().get(&partition).map(|contents| contents.values.clone()).unwrap_or_default()
+    }
+
+    /// All entries of a view of a partition, as [`MemoryStore::values`].
+    pub fn view(&self, partition: Partition, view: &str) -> BTreeMap<String, Bytes> {
+        self.lock().get(&partition).and_then(|contents| contents.views.get(view)).cloned().unwrap_or_default()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, Contents>> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
