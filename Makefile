@@ -50,6 +50,7 @@ fmt: ## Format the code
 
 .PHONY: bench
 bench: setup-test ## Engine, evaluator beside a bare loop, latency of an order confirmation; a release build, minutes
+	@tests/harness/fetch-kafka.sh
 	$(CARGO) run --release --locked --quiet --package cartwheel-engine --example engine_speed
 	$(CARGO) bench --locked --quiet --package cartwheel-tests --bench services
 
@@ -103,11 +104,6 @@ deploy-lint: setup-lint ## Dockerfile, compose file and chart with hadolint, hel
 .PHONY: shell-check
 shell-check: setup-lint ## Shell scripts with shellcheck
 	@git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
-
-.PHONY: bench
-bench: setup-test ## What the evaluator costs beside a bare loop, and how long a confirmation takes (release build)
-	@tests/harness/fetch-kafka.sh
-	$(CARGO) bench --locked --package cartwheel-tests --bench services
 
 .PHONY: lint
 lint: fmt-check shell-check docs-check deploy-lint contract deny clippy ## Format and all lints

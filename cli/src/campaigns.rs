@@ -207,7 +207,7 @@ async fn set_state(arguments: StateArguments, state: CampaignState) -> Result<()
         return Ok(());
     }
     if was == CampaignState::Archived {
-        return Err(CommandError::Usage(format!("{campaign} of {shop} is archived; apply its file again to begin anew")));
+        return Err(CommandError::Usage(format!("{campaign} of {shop} is archived; change its file and apply it to begin anew")));
     }
     let shop = shop.to_owned();
     let revision = applied.append(applied.with_state(&shop, &campaign, state, &by, client.clock.now())).await?;

@@ -19,8 +19,8 @@ use crate::CommandError;
 /// Which installation.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ClientArguments {
-    /// The services' configuration file, TOML; the sections `[installation]` and `[kafka]` count. The environment counts as for them:
-    /// CARTWHEEL_KAFKA__BOOTSTRAP=host:port.
+    /// The services' configuration file, TOML; the sections `[installation]`, `[kafka]` and `[schema_registry]` count. The environment
+    /// counts as for them: CARTWHEEL_KAFKA__BOOTSTRAP=host:port.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }

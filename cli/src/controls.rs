@@ -44,7 +44,8 @@ pub(crate) struct StopArguments {
 pub(crate) struct ResumeArguments {
     #[command(flatten)]
     scope: Scope,
-    /// Messages a second and dispatcher at which sending goes on; without it the dispatchers' own pace.
+    /// Messages a second of all dispatchers together at which sending goes on; it doubles every minute. Without it: the setting
+    /// dispatcher.controls.resume_rate.
     #[arg(long, value_name = "PER_SECOND")]
     rate: Option<f64>,
     /// Why; stands in the record.

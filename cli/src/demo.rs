@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
     say(summary.told(until.duration_since(first), began.elapsed()));
     say("\nTry next:\n  \
-         cartwheel dev                            the same four services without an end; post events with curl\n  \
+         make dev                                 the same four services without an end; post events with curl\n  \
          cartwheel campaigns check campaigns      what each campaign means, as a sentence\n  \
          edit campaigns/campaigns/abandoned-cart.yaml (wait: 2h), then `make demo` again");
     Ok(())

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// The shop's folder, with shop.yaml and campaigns/*.yaml.
     #[arg(long, default_value = "campaigns")]
     shop: PathBuf,
-    /// Where HTTP is answered.
+    /// Where HTTP is answered; 127.0.0.1:8080 where nothing else is said.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
 }

@@ -98,7 +98,7 @@ impl EvaluatorConfig {
         problems.require(
             key >= LINK_KEY_LENGTH,
             "evaluator.link_key",
-            format!("must have {LINK_KEY_LENGTH} characters or more, has {key}; make one with `openssl rand -base64 32`"),
+            format!("must have {LINK_KEY_LENGTH} characters or more, has {key}; make one with `openssl rand -hex 32`"),
         );
     }
 }
