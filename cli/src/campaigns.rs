@@ -127,6 +127,8 @@ async fn plan(folder: &std::path::Path, client: &ClientArguments) -> Result<(), 
     for (file, version) in &changes.files {
         let what = if *version == 1 {
             "new".to_owned()
+        } else if campaign_of(&file.path).is_none() {
+            format!("version {} to {version}; holds for all journeys at once", version - 1)
         } else {
             format!("version {} to {version}; journeys under way finish on theirs", version - 1)
         };
