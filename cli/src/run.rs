@@ -51,13 +51,9 @@ fn roles(names: &[String]) -> Result<Vec<Role>, CommandError> {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let roles = roles(&arguments.roles)?;
-    let config: RolesConfig =
-        config::load(arguments.config.as_deref(), std::env::vars()).map_err(|problems| CommandError::Usage(problems.to_string()))?;
-    let mut problems = Problems::default();
-    config.validate_roles(&roles, &mut problems);
-    if !problems.is_empty() {
-        return Err(CommandError::Usage(problems.to_string()));
-    }
+    let wrong = |config: &RolesConfig, problems: &mut Problems| config.validate_roles(&roles, problems);
+    let loaded = config::load_for(arguments.config.as_deref(), std::env::vars(), wrong);
+    let config = loaded.map_err(|problems| CommandError::Usage(problems.to_string()))?;
     if arguments.check_config {
         say("configuration is right");
         return Ok(());

@@ -164,6 +164,17 @@ impl Kafka {
         created.into_iter().for_each(|result| assert!(result.is_ok(), "could not create a topic: {result:?}"));
     }
 
+    /// Deletes a topic.
+    ///
+    /// # Panics
+    /// If the node refuses.
+    pub async fn delete_topic(&self, name: &str) {
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        let deleted = self.admin().delete_topics(&[name], &options).await;
+        let deleted = deleted.unwrap_or_else(|error| panic!("could not delete topic {name}: {error}"));
+        deleted.into_iter().for_each(|result| assert!(result.is_ok(), "could not delete a topic: {result:?}"));
+    }
+
     /// Deletes the records of a partition below an offset, as retention would.
     ///
     /// # Panics

@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+mod crowd;
 mod kafka;
 mod process;
 mod provider;
@@ -32,10 +33,11 @@ use std::{
 
 use tempfile::TempDir;
 
+pub use crowd::{Crowd, Customer};
 pub use kafka::{Kafka, kafka};
 pub use provider::{Provider, Taken};
 pub use redis::{Redis, RedisOptions, redis};
-pub use town::{SERVICES, Town, build_services};
+pub use town::{SERVICES, Town, build_services, run_binary};
 pub use wait::eventually;
 
 /// Why a server cannot be had on this machine.

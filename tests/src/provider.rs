@@ -75,6 +75,11 @@ impl Provider {
         STANDARD.encode(mac.finalize().into_bytes())
     }
 
+    /// How many messages it took.
+    pub fn count(&self) -> usize {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// What went to a number, oldest first.
     pub fn taken_by(&self, to: &str) -> Vec<Taken> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

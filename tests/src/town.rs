@@ -1,9 +1,11 @@
 //! A whole installation on real Kafka and real Redis: topics, a shop, and the four services as processes of their own.
+//!
+//! Services may be killed, started again, and started twice.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -46,12 +48,30 @@ fn binaries() -> Result<&'static Path, Missing> {
     folder.as_deref().map_err(Clone::clone)
 }
 
+/// Runs one of the binaries to its end, with these variables of the environment and no others of Cartwheel's.
+///
+/// # Errors
+/// When the binaries do not build or it cannot be run.
+pub fn run_binary(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output, Missing> {
+    let mut command = Command::new(binaries()?.join(name));
+    for (variable, _) in std::env::vars_os().filter(|(variable, _)| variable.to_string_lossy().starts_with("CARTWHEEL_")) {
+        command.env_remove(variable);
+    }
+    command.args(arguments).envs(environment.iter().copied()).output().map_err(Missing::new)
+}
+
 /// An installation of its own on shared servers.
 pub struct Town {
     folder: tempfile::TempDir,
+    name: String,
+    partitions: u32,
+    bootstrap: String,
     provider: Provider,
     http: u16,
-    services: Mutex<BTreeMap<&'static str, Process>>,
+    /// By the name that each was started under.
+    services: Mutex<BTreeMap<String, Process>>,
+    /// Ports of the admin servers, by service; the second process of one has none.
+    admin: BTreeMap<&'static str, u16>,
 }
 
 impl Town {
@@ -63,18 +83,50 @@ impl Town {
     /// # Panics
     /// When topics or campaigns are refused.
     pub fn start(kafka: &Kafka, redis: &Redis, partitions: u32, shop: &Path) -> Result<Self, Missing> {
+        let town = Self::found(kafka, redis, partitions)?;
+        town.command(&["topics", "create"]);
+        town.apply(shop);
+        for service in SERVICES {
+            town.start_service(service)?;
+        }
+        Ok(town)
+    }
+
+    /// A configuration and a provider, with neither topics nor running services.
+    ///
+    /// # Errors
+    /// What cannot be had on this machine.
+    pub fn found(kafka: &Kafka, redis: &Redis, partitions: u32) -> Result<Self, Missing> {
         let provider = Provider::start()?;
         let folder = tempfile::tempdir().map_err(Missing::new)?;
         let (name, http) = (unique("town"), free_port()?);
         let config = config(&name, partitions, &kafka.bootstrap(), &redis.url(), http, &provider.url(), folder.path());
         std::fs::write(folder.path().join("cartwheel.toml"), config).map_err(Missing::new)?;
-        let town = Self { folder, provider, http, services: Mutex::default() };
-        town.command(&["topics", "create"]);
-        town.command(&["campaigns", "apply", &shop.display().to_string(), "--by", "end-to-end"]);
-        for service in SERVICES {
-            town.start_service(service)?;
-        }
-        Ok(town)
+        let admin = SERVICES.into_iter().map(|service| Ok((service, free_port()?))).collect::<Result<_, Missing>>()?;
+        Ok(Self { folder, name, partitions, bootstrap: kafka.bootstrap(), provider, http, services: Mutex::default(), admin })
+    }
+
+    /// Applies a shop.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn apply(&self, shop: &Path) {
+        self.command(&["campaigns", "apply", &shop.display().to_string(), "--by", "end-to-end"]);
+    }
+
+    /// The prefix of its topics and of its keys in Redis.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of partitions.
+    pub fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// Where its Kafka listens.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
     }
 
     /// The provider that messages go to.
@@ -87,46 +139,101 @@ impl Town {
     /// # Panics
     /// When it fails.
     pub fn command(&self, arguments: &[&str]) -> String {
-        let program = binaries().map(|folder| folder.join("cartwheel")).unwrap_or_else(|missing| panic!("{missing}"));
-        let config = self.config().display().to_string();
-        let run = Command::new(program).args(arguments).args(["--config", &config]).output();
-        let run = run.unwrap_or_else(|error| panic!("could not run cartwheel: {error}"));
+        let run = self.try_command(arguments);
         let said = String::from_utf8_lossy(&run.stdout).into_owned();
         assert!(run.status.success(), "cartwheel {arguments:?} failed: {said}{}", String::from_utf8_lossy(&run.stderr));
         said
+    }
+
+    /// Runs the `cartwheel` command on this installation, whatever becomes of it.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub fn try_command(&self, arguments: &[&str]) -> Output {
+        let program = binaries().map(|folder| folder.join("cartwheel")).unwrap_or_else(|missing| panic!("{missing}"));
+        let config = self.config().display().to_string();
+        let run = Command::new(program).args(arguments).args(["--config", &config]).output();
+        run.unwrap_or_else(|error| panic!("could not run cartwheel: {error}"))
     }
 
     fn config(&self) -> PathBuf {
         self.folder.path().join("cartwheel.toml")
     }
 
-    fn services(&self) -> MutexGuard<'_, BTreeMap<&'static str, Process>> {
+    fn services(&self) -> MutexGuard<'_, BTreeMap<String, Process>> {
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a service.
+    /// Starts a service, or starts it again.
     ///
     /// # Errors
     /// When the process cannot be started.
-    pub fn start_service(&self, service: &'static str) -> Result<(), Missing> {
-        let program = binaries()?.join(service);
-        let log = self.folder.path().join(format!("{service}.log"));
-        let arguments = ["--config".to_owned(), self.config().display().to_string()];
-        let process = Process::start(&program.display().to_string(), &arguments, &log)?;
-        self.services().insert(service, process);
+    pub fn start_service(&self, service: &str) -> Result<(), Missing> {
+        let admin = self.admin.get(service).map(|port| format!("CARTWHEEL_ADMIN__LISTEN=127.0.0.1:{port}"));
+        self.launch(service, service, admin.as_slice())
+    }
+
+    /// Starts a second process of a service with settings of its own (`CARTWHEEL_SECTION__KEY=value`), under the name `name`.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn start_second(&self, service: &str, name: &str, settings: &[String]) -> Result<(), Missing> {
+        self.launch(service, name, settings)
+    }
+
+    fn launch(&self, service: &str, name: &str, settings: &[String]) -> Result<(), Missing> {
+        let program = binaries()?.join(service).display().to_string();
+        let log = self.folder.path().join(format!("{name}.log"));
+        let arguments: Vec<String> =
+            settings.iter().cloned().chain([program, "--config".to_owned(), self.config().display().to_string()]).collect();
+        let process = Process::start("env", &arguments, &log)?;
+        self.services().insert(name.to_owned(), process);
         Ok(())
     }
 
     /// Ends a service as a power cut would.
-    pub fn kill_service(&self, service: &str) {
-        if let Some(mut process) = self.services().remove(service) {
+    pub fn kill_service(&self, name: &str) {
+        if let Some(mut process) = self.services().remove(name) {
             process.kill();
         }
     }
 
+    /// The names of processes that have ended by themselves.
+    pub fn ended(&self) -> Vec<String> {
+        self.services().iter_mut().filter_map(|(name, process)| process.has_ended().then(|| name.clone())).collect()
+    }
+
+    /// What a service answers when it is asked whether it is ready.
+    ///
+    /// # Errors
+    /// Why it is not, in its own words, or that it does not answer.
+    pub async fn ready(&self, service: &str) -> Result<(), String> {
+        let port = self.admin.get(service).ok_or("no such service")?;
+        let answer = reqwest::get(format!("http://127.0.0.1:{port}/ready")).await.map_err(|error| error.to_string())?;
+        if answer.status().is_success() { Ok(()) } else { Err(answer.text().await.unwrap_or_default()) }
+    }
+
+    /// The metrics of a service, as Prometheus would read them; nothing while it does not answer.
+    pub async fn metrics(&self, service: &str) -> String {
+        let Some(port) = self.admin.get(service) else { return String::new() };
+        match reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
     /// The last lines of a service's log, for messages of failed tests.
-    pub fn log_of(&self, service: &str) -> String {
-        crate::process::tail(&self.folder.path().join(format!("{service}.log")))
+    pub fn log_of(&self, name: &str) -> String {
+        crate::process::tail(&self.log_file(name))
+    }
+
+    /// Everything that a service has logged.
+    pub fn whole_log_of(&self, name: &str) -> String {
+        std::fs::read_to_string(self.log_file(name)).unwrap_or_default()
+    }
+
+    fn log_file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.log"))
     }
 
     /// Posts a message of the Segment form.

@@ -44,7 +44,7 @@ fn windowed(shop: &Path) -> std::path::PathBuf {
     }
     let (open, close) = window();
     let text = std::fs::read_to_string(shop.join("campaigns/windowed.yaml")).unwrap();
-    let text = text.replace("OPEN", &open.strftime("%H:%M").to_string()).replace("CLOSE", &close.strftime("%H:%M").to_string());
+    let text = text.replace("18:00", &open.strftime("%H:%M").to_string()).replace("20:00", &close.strftime("%H:%M").to_string());
     std::fs::write(campaigns.join("windowed.yaml"), text).unwrap();
     folder
 }

@@ -74,6 +74,19 @@ impl std::error::Error for Problems {}
 /// # Errors
 /// All problems: an unreadable file, unknown keys, values of a wrong type, and what [`Configuration::validate`] reports.
 pub fn load<C: Configuration>(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<C, Problems> {
+    load_for(file, environment, |_, _| {})
+}
+
+/// As [`load`], and reports with the same breath what `validate` finds wrong beyond [`Configuration::validate`], such as sections that
+/// are only needed for what the process is asked to do.
+///
+/// # Errors
+/// As [`load`], and what `validate` reports.
+pub fn load_for<C: Configuration>(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    validate: impl FnOnce(&C, &mut Problems),
+) -> Result<C, Problems> {
     let mut problems = Problems::default();
     let defaults = match merged_defaults(C::DEFAULTS) {
         Ok(defaults) => Value::Object(defaults),
@@ -112,6 +125,7 @@ pub fn load<C: Configuration>(file: Option<&Path>, environment: impl IntoIterato
     match serde_json::from_value::<C>(effective) {
         Ok(config) => {
             config.validate(&mut problems);
+            validate(&config, &mut problems);
             if problems.is_empty() { Ok(config) } else { Err(problems) }
         }
         Err(error) => {

@@ -4,7 +4,7 @@
 //! refuses, naming the setting and the command that mends it. Some managed services accept settings and ignore them, so only what
 //! is read back counts; what a provider fixes for good is named in `kafka.assume`.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
@@ -192,6 +192,9 @@ impl TopicSpec {
     }
 }
 
+/// How soon is looked again for a topic that was just made; brokers hear of it within some milliseconds.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// A cluster's topics.
 #[derive(Clone, Debug)]
 pub struct Topics {
@@ -203,8 +206,8 @@ impl Topics {
         Self { kafka }
     }
 
-    /// Makes the topics that are not there yet, as the profile has them; returns the names of those made. What is there is left alone: see
-    /// [`Topics::check`].
+    /// Makes the topics that are not there yet, as the profile has them, and waits until the broker knows them; returns the names of those
+    /// made. What is there is left alone: see [`Topics::check`].
     ///
     /// # Errors
     /// [`LogError::Unavailable`] if no broker answers or it refuses one, with its reason.
@@ -229,7 +232,21 @@ impl Topics {
                 Err((name, code)) => return Err(LogError::Unavailable(format!("could not create topic {name}: {code}"))),
             }
         }
+        for name in &made {
+            self.appears(name).await?;
+        }
         Ok(made)
+    }
+
+    /// Resolves when the broker knows a new topic: the controller answers before its brokers have heard of it.
+    async fn appears(&self, topic: &str) -> Result<(), LogError> {
+        let deadline = tokio::time::Instant::now() + ANSWER_PATIENCE;
+        loop {
+            match self.counts(topic).await {
+                Err(LogError::Missing { .. }) if tokio::time::Instant::now() < deadline => tokio::time::sleep(LOOK_AGAIN).await,
+                known => return known.map(|_| ()),
+            }
+        }
     }
 
     /// Reads back what the topics are and says what they should be and are not, under the profile and without what is assumed.
