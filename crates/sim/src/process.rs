@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use cartwheel_delay_timer::{
     metrics::Metrics as TimerMetrics,
     progress::Timers,
@@ -20,15 +19,17 @@ use cartwheel_dispatcher::{
     providers::{Bounds, Providers},
     worker::PartitionWorker,
 };
-use cartwheel_language::seal::SealKey;
-use cartwheel_runtime::{
-    admin::Readiness,
-    config::load,
-    installation::InstallationConfig,
-    log::{From, Log, LogError, Outgoing, Partition, Positions},
+use cartwheel_ingest::{
+    config::Start,
+    intake::Intake,
+    metrics::Metrics as IngestMetrics,
+    shops::Shops,
+    worker::{self as ingest, Tools as IngestTools},
 };
+use cartwheel_language::seal::SealKey;
+use cartwheel_runtime::{admin::Readiness, config::load, installation::InstallationConfig, log::Partition};
 use cartwheel_trigger_evaluator::{app::work_on, definitions::Definitions};
-use cartwheel_wire::{EventBody, EventRecord};
+use cartwheel_wire::pseudonym::Pseudonyms;
 use jiff::SignedDuration;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
@@ -39,13 +40,16 @@ use crate::{
     network::{Network, User},
     oracle::{self, Oracle},
     provider::Carrier,
-    shop::Edge,
+    shop,
     store::FarStore,
     world::{INSTALLATION, SOURCE, SharedMarks, World},
 };
 
 /// The seal of opt-out links; every evaluator of an installation has the same.
 const SEAL: &str = "the seal of simulated links, which is long enough for anybody";
+
+/// Keys the names that are personal; every ingest of an installation has the same.
+const SECRET: &str = "the secret of simulated customers, which is long enough";
 
 /// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +74,7 @@ pub(crate) struct Foundry {
     pub(crate) oracle: Arc<Oracle>,
     installation: InstallationConfig,
     dispatcher: DispatcherConfig,
-    edge: Arc<Edge>,
+    shops: Shops,
     /// The delay-timers' disks, by partition.
     pub(crate) disks: Vec<MemoryView>,
     /// Processes whose worker has ended, with what ended it.
@@ -90,7 +94,7 @@ impl Foundry {
             oracle,
             installation: file.installation,
             dispatcher: file.dispatcher,
-            edge: Arc::new(Edge::new()?),
+            shops: shop::known()?,
             disks: (0..world.topics.partitions).map(|_| MemoryView::default()).collect(),
             ended: Arc::default(),
             world,
@@ -100,10 +104,7 @@ impl Foundry {
     /// Starts a process; `stop` asks it to finish what it has in hand and to end.
     pub(crate) fn start(&self, id: ProcessId, service: Service, partition: Partition, stop: CancellationToken) -> Result<(), RunError> {
         match service {
-            Service::Ingest => {
-                let log = self.network.log(id, User::Other);
-                self.work(id, ingest(self.world.clone(), self.edge.clone(), log, partition, stop));
-            }
+            Service::Ingest => self.start_ingest(id, partition, stop)?,
             Service::Evaluator => self.start_evaluator(id, partition, stop)?,
             Service::DelayTimer => self.start_delay_timer(id, partition, stop)?,
             Service::Dispatcher => self.start_dispatcher(id, partition, stop)?,
@@ -118,6 +119,27 @@ impl Foundry {
             let result = worker.await;
             lock(&ended).push((id, result.err().map(|error| error.to_string())));
         });
+    }
+
+    fn start_ingest(&self, id: ProcessId, partition: Partition, stop: CancellationToken) -> Result<(), RunError> {
+        let log = self.network.log(id, User::Other);
+        let clock = self.world.time.clock();
+        let metrics = IngestMetrics::new(&Registry::new()).map_err(RunError::setup)?;
+        let tools = IngestTools {
+            intake: Intake::new(log.clone(), self.world.topics.clone(), self.world.codec.clone(), clock.clone(), metrics.clone()),
+            log,
+            positions: Arc::new(SharedMarks(self.world.clone())),
+            shops: self.shops.clone(),
+            pseudonyms: Pseudonyms::new(SECRET).map_err(RunError::setup)?,
+            clock,
+            metrics,
+            start: Start::Earliest,
+            batch: 8,
+            patience: Duration::from_secs(1),
+            events_per_customer_minute: 1000,
+        };
+        self.work(id, ingest::work(SOURCE.into(), partition, tools, stop));
+        Ok(())
     }
 
     fn start_evaluator(&self, id: ProcessId, partition: Partition, stop: CancellationToken) -> Result<(), RunError> {
@@ -193,45 +215,4 @@ impl Foundry {
 /// What a process knows of campaigns.
 pub(crate) fn definitions() -> Result<Definitions, RunError> {
     Ok(Definitions::new(Some(SealKey::from_secret(SEAL).map_err(RunError::setup)?)))
-}
-
-/// Reads the shop's topic, converts by ingest's rules, appends, awaits, marks.
-async fn ingest(
-    world: Arc<World>,
-    edge: Arc<Edge>,
-    log: Arc<dyn Log>,
-    partition: Partition,
-    stop: CancellationToken,
-) -> Result<(), LogError> {
-    let positions = SharedMarks(world.clone());
-    let from = positions.marked(SOURCE, partition).await?.map_or(From::Start, From::Offset);
-    let mut reader = log.open(SOURCE, partition, from).await?;
-    while !stop.is_cancelled() {
-        let mut outgoing = Vec::new();
-        for record in reader.read(8, Duration::from_secs(1)).await? {
-            let id = format!("{SOURCE}/{partition}@{}", record.offset);
-            match edge.read(record.value.as_deref().unwrap_or_default(), &id, world.now()) {
-                Ok(inputs) => outgoing.extend(inputs.into_iter().map(|input| event(&world, input))),
-                Err(error) => world.witness().violate("nothing sound is refused", error.to_string()),
-            }
-        }
-        if !outgoing.is_empty() {
-            log.append(outgoing).await?;
-            positions.mark(SOURCE, partition, reader.position());
-        }
-    }
-    Ok(())
-}
-
-fn event(world: &World, input: cartwheel_engine::input::Input) -> Outgoing {
-    let partition = world.topics.partition_of(&input.key);
-    let key = Bytes::copy_from_slice(input.key.as_str().as_bytes());
-    let record = EventRecord { origin: None, body: EventBody::Customer(input) };
-    Outgoing {
-        topic: world.topics.events.clone(),
-        partition,
-        key: Some(key),
-        value: Some(record.encode(&world.codec).into()),
-        headers: Vec::new(),
-    }
 }

@@ -1,21 +1,15 @@
 //! The shop: what it has applied, and the lives of its customers, drawn from the seed.
 //!
 //! Everybody comes as a visitor or known, fills carts, buys some of them, logs in sooner or later, and some say STOP. The shop publishes
-//! messages in the Segment form; some come twice and some come late.
+//! on a topic of its own, in a form that its file explains; some records come twice and some come late.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use cartwheel_engine::{
-    input::{Fact, Input, OptOutBy},
-    key::{CustomerKey, KeyError},
-};
-use cartwheel_ingest::{
-    convert::segment::{Arrival, Authority, Kind, convert},
-    refusal::Refusal,
-    shops::KnownShop,
-};
-use cartwheel_language::Channel;
+use cartwheel_ingest::shops::{KnownShop, Shops};
+use cartwheel_language::{SourceFile, Sources, read};
 use cartwheel_runtime::log::Outgoing;
-use cartwheel_wire::{CampaignFile, Codec, Revision, Topics, history, pseudonym::Pseudonyms};
+use cartwheel_wire::{CampaignFile, Codec, Revision, Topics, history};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
@@ -77,10 +71,8 @@ impl Life<'_> {
         let mut clock = self.chance.between(10_000, 60_000);
         let visitor_first = self.chance.in_thousand(500);
         let mut is_known = !visitor_first;
-        let identify = json!({
-            "type": "identify", "userId": format!("u{person}"), "anonymousId": format!("a{person}"),
-            "traits": { "phone": number, "consent": { "sms": consent } },
-        });
+        let identify =
+            json!({ "user": format!("u{person}"), "visitor": format!("a{person}"), "phone": number, "consent": { "sms": consent } });
         if is_known {
             self.publish(clock, identify.clone());
         }
@@ -120,24 +112,25 @@ impl Life<'_> {
             clock += self.chance.between(1000, 60_000);
             self.publish(clock, identify);
         }
-        if self.chance.in_thousand(350) {
+        if self.chance.in_thousand(600) {
             let moment = if self.chance.in_thousand(600) {
                 clock + self.chance.between(150_000, 200_000)
             } else {
                 self.chance.between(60_000, 400_000)
             };
-            self.publish(moment, json!({ "type": "stop", "phone": number }));
+            self.publish(moment, json!({ "event": "Opted Out", "channel": "sms", "phone": number }));
         }
     }
 
     /// A tracked event, under the user's id once it is known, sometimes still under the visitor's.
     fn act(&mut self, millis: usize, is_known: bool, event: &str, properties: Json) {
         let person = self.person;
-        let mut message = json!({ "type": "track", "event": event, "properties": properties });
+        let mut message = properties;
+        message["event"] = json!(event);
         if is_known {
-            message["userId"] = json!(format!("u{person}"));
+            message["user"] = json!(format!("u{person}"));
         } else {
-            message["anonymousId"] = json!(format!("a{person}"));
+            message["visitor"] = json!(format!("a{person}"));
         }
         self.publish(millis, message);
     }
@@ -145,8 +138,8 @@ impl Life<'_> {
     fn publish(&mut self, millis: usize, mut message: Json) {
         self.count += 1;
         let occurred = after(self.start, millis);
-        message["messageId"] = json!(format!("m{}-{}", self.person, self.count));
-        message["timestamp"] = json!(occurred.to_string());
+        message["id"] = json!(format!("m{}-{}", self.person, self.count));
+        message["at"] = json!(occurred.to_string());
         let late = if self.chance.in_thousand(80) { self.chance.between(1000, 120_000) } else { 0 };
         let publication = Publication { at: after(self.start, millis + late), person: self.person, message };
         if self.chance.in_thousand(120) {
@@ -175,13 +168,19 @@ impl Publication {
     }
 }
 
+/// The shop's files, its own first.
+fn files() -> [SourceFile; 3] {
+    let file = |path: String, text: &str| SourceFile { path, text: text.to_owned() };
+    [
+        file(history::SHOP_FILE.to_owned(), include_str!("../shop/shop.yaml")),
+        file(history::file_of("abandoned-cart"), include_str!("../shop/campaigns/abandoned-cart.yaml")),
+        file(history::file_of("order-confirmation"), include_str!("../shop/campaigns/order-confirmation.yaml")),
+    ]
+}
+
 /// What the shop applied before it opened: files and their first revision.
 pub(crate) fn applied(topics: &Topics, codec: &Codec, at: Timestamp) -> Vec<Outgoing> {
-    let files = [
-        (history::SHOP_FILE.to_owned(), include_str!("../shop/shop.yaml")),
-        (history::file_of("abandoned-cart"), include_str!("../shop/campaigns/abandoned-cart.yaml")),
-        (history::file_of("order-confirmation"), include_str!("../shop/campaigns/order-confirmation.yaml")),
-    ];
+    let files = files();
     let outgoing = |key: String, value: Vec<u8>| Outgoing {
         topic: topics.campaigns.clone(),
         partition: 0,
@@ -190,15 +189,15 @@ pub(crate) fn applied(topics: &Topics, codec: &Codec, at: Timestamp) -> Vec<Outg
         headers: Vec::new(),
     };
     let mut records = Vec::new();
-    for (file, text) in &files {
-        let file = CampaignFile { shop: SHOP.to_owned(), file: file.clone(), version: 1, text: (*text).to_owned() };
+    for SourceFile { path, text } in &files {
+        let file = CampaignFile { shop: SHOP.to_owned(), file: path.clone(), version: 1, text: text.clone() };
         records.push(outgoing(file.key(), file.encode(codec)));
     }
     let revision = Revision {
         shop: SHOP.to_owned(),
         number: 1,
         predecessor: 0,
-        files: files.iter().map(|(file, _)| (file.clone(), 1)).collect(),
+        files: files.iter().map(|file| (file.path.clone(), 1)).collect(),
         states: std::collections::BTreeMap::new(),
         engine_level: 1,
         time_zone_data: cartwheel_language::time::DATA_VERSION.to_owned(),
@@ -211,44 +210,12 @@ pub(crate) fn applied(topics: &Topics, codec: &Codec, at: Timestamp) -> Vec<Outg
     records
 }
 
-/// Reads what the shop published, by ingest's own rules.
-pub(crate) struct Edge {
-    shop: KnownShop,
-    pseudonyms: Pseudonyms,
-}
-
-/// Why a publication was not understood: the simulation's own mistake.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum EdgeError {
-    #[error("publication is refused: {0:?}")]
-    Refused(Refusal),
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error("publication is unreadable")]
-    Unreadable,
-}
-
-impl Edge {
-    pub(crate) fn new() -> Result<Self, RunError> {
-        let shop = KnownShop { id: SHOP.to_owned(), region: Some("GB".to_owned()), ..KnownShop::default() };
-        let pseudonyms = Pseudonyms::new("the secret of simulated customers, long enough").map_err(RunError::setup)?;
-        Ok(Self { shop, pseudonyms })
-    }
-
-    /// The inputs that a publication becomes.
-    pub(crate) fn read(&self, value: &[u8], id: &str, received: Timestamp) -> Result<Vec<Input>, EdgeError> {
-        let Ok(Json::Object(mut message)) = serde_json::from_slice(value) else { return Err(EdgeError::Unreadable) };
-        let kind = message.remove("type").unwrap_or_default();
-        let kind = kind.as_str().unwrap_or_default();
-        if kind == "stop" {
-            let number = message.get("phone").and_then(Json::as_str).unwrap_or_default();
-            let key: CustomerKey = self.pseudonyms.phone(SHOP, number)?;
-            let fact = Fact::OptedOut { channel: Channel::Sms, by: OptOutBy::Keyword };
-            let id = message.get("messageId").and_then(Json::as_str).unwrap_or(id).to_owned();
-            return Ok(vec![Input { key, id, received, names: Vec::new(), fact }]);
-        }
-        let arrival = Arrival { received, sent: None, id, source: "app", authority: Authority::Secret };
-        let kind = Kind::of_word(kind).map_err(EdgeError::Refused)?;
-        convert(kind, &message, &self.shop, &self.pseudonyms, arrival).map_err(EdgeError::Refused)
-    }
+/// The shop as ingest knows it once it has read what was applied.
+pub(crate) fn known() -> Result<Shops, RunError> {
+    let [shop, ..] = files();
+    let reading = read(&Sources { shop, campaigns: Vec::new(), tracking_plan: None });
+    let project = reading.project.ok_or_else(|| RunError::Setup(format!("{:?}", reading.problems)))?;
+    let shops = Shops::default();
+    shops.replace([(SHOP.to_owned(), Arc::new(KnownShop::of(&project.shop)))].into());
+    Ok(shops)
 }
