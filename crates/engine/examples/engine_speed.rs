@@ -1,8 +1,8 @@
 //! How many events the engine folds in a second on one core, with few and with many campaigns:
 //! `cargo run --release -p cartwheel-engine --example engine_speed`.
 //!
-//! A thousand customers look at products, fill carts and buy in turn; timers fire, messages are answered. Of the campaigns one in ten
-//! listens to what happens, each with a condition; the others listen to events that do not come. Decoding and storing are not measured.
+//! A thousand customers look at products, fill carts and buy in turn; timers fire, messages are answered. Of the campaigns ten
+//! listen to what happens, nine of them with a condition on the event; the others listen to events that do not come. Decoding and storing are not measured.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::disallowed_types, reason = "a stop-watch, outside the engine")]
@@ -25,7 +25,10 @@ use cartwheel_language::{Channel, SourceFile, Sources, Value, read};
 use jiff::{SignedDuration, Timestamp};
 
 const CUSTOMERS: usize = 1_000;
-const EVENTS: usize = 200_000;
+const EVENTS: usize = 100_000;
+
+/// So many campaigns, if there are as many, listen to what happens: what an event costs grows with these.
+const LISTENING: usize = 10;
 
 const SHOP: &str = r#"
 grammar: 1
@@ -49,7 +52,7 @@ fn campaign(number: usize) -> String {
             "{ event: Product Added, each: cart }".to_owned(),
             "unless: [Order Completed]\naudience: \"cart.value >= 20\"\nwait: 30m\nagain: 3d\n",
         ),
-        _ if number % 10 == 1 => {
+        _ if number < LISTENING => {
             (format!("{{ event: Product Viewed, where: \"event.price >= {}\", each: customer }}", 1_000 + number), "wait: 1h\n")
         }
         _ => (format!("{{ event: Own Event {number}, each: customer }}"), "unless: [Another Event]\nwait: 1h\n"),
@@ -75,7 +78,8 @@ fn key(number: usize) -> CustomerKey {
 fn event(turn: usize, customer: usize, now: Timestamp) -> Event {
     let name = match turn / CUSTOMERS % 10 {
         2 | 5 => "Product Added",
-        9 => "Order Completed",
+        // Every other cart is left alone.
+        9 if (customer + turn / CUSTOMERS / 10).is_multiple_of(2) => "Order Completed",
         _ => "Product Viewed",
     };
     let text = |text: String| Value::Text(text);

@@ -1,8 +1,8 @@
 //! What conditions and texts may look at (LANGUAGE.md, section 9).
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::OnceLock};
 
-use cartwheel_language::{Campaign, Value, condition::Data};
+use cartwheel_language::{Campaign, Value, condition::Data, time::ZoneSource};
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
@@ -28,8 +28,8 @@ pub(crate) struct View<'a> {
     pub(crate) trigger: Option<&'a Event>,
     /// The text's language; only texts have one.
     pub(crate) language: Option<&'a str>,
-    /// The zone that the customer lives in.
-    pub(crate) zone: &'a TimeZone,
+    /// The zone that the customer lives in, once something asked for it.
+    pub(crate) zone: &'a OnceLock<(TimeZone, ZoneSource)>,
     pub(crate) now: Timestamp,
 }
 
@@ -88,7 +88,8 @@ impl View<'_> {
         if let (false, Some(country)) = (customer.contains_key("country"), country) {
             customer.insert("country".to_owned(), text(country));
         }
-        if let Some(name) = self.zone.iana_name() {
+        let (zone, _) = self.zone.get_or_init(|| crate::step::zone_of_customer(self.campaigns, self.customer));
+        if let Some(name) = zone.iana_name() {
             customer.insert("zone".to_owned(), text(name));
         }
         Value::Map(customer)

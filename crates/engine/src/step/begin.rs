@@ -146,21 +146,20 @@ impl Turn<'_> {
     /// Whether the campaign's life allows this event to begin anything (R28, R35).
     pub(super) fn in_life(&self, campaign: &Campaign, event: &Event) -> Result<(), Refusal> {
         let live = self.campaigns.live(&campaign.name).ok_or(Reason::CampaignGone)?;
-        let zone = &self.zone().0;
         if live.state == CampaignState::Paused {
             return Err(Reason::Paused.into());
         }
-        if campaign.ignore_older_than.add(event.occurred, zone) < self.now {
+        if self.after(event.occurred, campaign.ignore_older_than) < self.now {
             return Err(Refusal {
                 detail: Some(format!("it came more than {} after it happened", campaign.ignore_older_than)),
                 ..Reason::TooOld.into()
             });
         }
-        let from = campaign.runs.from.as_ref().map_or(live.since, |from| from.instant(zone));
+        let from = campaign.runs.from.as_ref().map_or(live.since, |from| from.instant(&self.zone().0));
         if event.occurred < from {
             return Err(Reason::BeforeStart.into());
         }
-        if campaign.runs.to.as_ref().is_some_and(|to| to.instant(zone) <= self.now) {
+        if campaign.runs.to.as_ref().is_some_and(|to| to.instant(&self.zone().0) <= self.now) {
             return Err(Reason::AfterEnd.into());
         }
         Ok(())
@@ -173,7 +172,7 @@ impl Turn<'_> {
         let free_at = match campaign.again {
             Again::Always => return Ok(()),
             Again::Never => return Err(Reason::NotAgain.into()),
-            Again::After(span) => ended.last_message.map(|at| span.add(at, &self.zone().0)),
+            Again::After(span) => ended.last_message.map(|at| self.after(at, span)),
         };
         match free_at.filter(|free_at| at < *free_at) {
             Some(free_at) => {

@@ -12,9 +12,15 @@ mod outcome;
 mod send;
 mod track;
 
-use std::{cell::OnceCell, collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
-use cartwheel_language::{Campaign, Value, time::ZoneSource, time::zone_of};
+use cartwheel_language::{
+    Campaign, Value,
+    time::{Span, ZoneSource, zone_of},
+};
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
@@ -34,7 +40,7 @@ use crate::{
 /// byte for byte.
 pub fn step(campaigns: &Campaigns, customer: &mut Customer, now: Timestamp, input: &Input, effects: &mut Vec<Effect>) {
     let cause = Cause::of(input, now);
-    let mut turn = Turn { campaigns, customer, now, input, cause, effects, records: 0, zone: OnceCell::new() };
+    let mut turn = Turn { campaigns, customer, now, input, cause, effects, records: 0, zone: OnceLock::new() };
     if turn.forward() {
         return;
     }
@@ -60,7 +66,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) cause: Cause,
     effects: &'a mut Vec<Effect>,
     records: u32,
-    zone: OnceCell<(TimeZone, ZoneSource)>,
+    zone: OnceLock<(TimeZone, ZoneSource)>,
 }
 
 /// What a decision is about, beside the customer.
@@ -139,6 +145,12 @@ impl Turn<'_> {
         self.zone.get_or_init(|| zone_of_customer(self.campaigns, self.customer))
     }
 
+    /// The moment so long after another one. The zone, which takes a look at the customer's number, is asked for only where the
+    /// calendar matters.
+    pub(crate) fn after(&self, at: Timestamp, span: Span) -> Timestamp {
+        if span.is_calendar() { span.add(at, &self.zone().0) } else { span.add(at, &TimeZone::UTC) }
+    }
+
     /// What the customer's zone is known from has changed.
     pub(crate) fn forget_zone(&mut self) {
         self.zone.take();
@@ -162,7 +174,7 @@ impl Turn<'_> {
             journey,
             trigger: None,
             language: None,
-            zone: &self.zone().0,
+            zone: &self.zone,
             now: self.now,
         }
     }
@@ -228,7 +240,7 @@ impl Turn<'_> {
 }
 
 /// The zone that a customer lives in.
-fn zone_of_customer(campaigns: &Campaigns, customer: &Customer) -> (TimeZone, ZoneSource) {
+pub(crate) fn zone_of_customer(campaigns: &Campaigns, customer: &Customer) -> (TimeZone, ZoneSource) {
     let number = customer
         .profile
         .addresses

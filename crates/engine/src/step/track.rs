@@ -68,8 +68,7 @@ impl Turn<'_> {
     /// Follows the customer's visits (R05): a gap of silence, or an event of `ends_on`, ends one; the next event begins another.
     fn visit(&mut self, event: &Event) {
         let gap = self.campaigns.shop().session.gap;
-        let zone = self.zone().0.clone();
-        let over = self.customer.history.session.as_ref().is_some_and(|session| gap.add(session.last, &zone) <= self.now);
+        let over = self.customer.history.session.as_ref().is_some_and(|session| self.after(session.last, gap) <= self.now);
         if over && let Some(session) = self.customer.history.session.take() {
             self.leave(session);
         }
@@ -91,7 +90,7 @@ impl Turn<'_> {
         if !self.campaigns.knows("Session Ended") || self.customer.history.session.as_ref().is_none_or(|session| session.timer.is_some()) {
             return;
         }
-        let over = self.campaigns.shop().session.gap.add(self.now, &self.zone().0);
+        let over = self.after(self.now, self.campaigns.shop().session.gap);
         let timer = self.set_timer(TimerId::of_session(self.key(), &self.input.id), over);
         if let Some(session) = &mut self.customer.history.session {
             session.timer = Some(timer);
@@ -128,7 +127,7 @@ impl Turn<'_> {
         else {
             return false;
         };
-        let over = self.campaigns.shop().session.gap.add(session.last, &self.zone().0);
+        let over = self.after(session.last, self.campaigns.shop().session.gap);
         if over <= self.now {
             self.customer.history.session = None;
             self.derive("Session Ended", session.last);
