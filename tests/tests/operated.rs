@@ -17,6 +17,7 @@ use cartwheel_runtime::{
 use cartwheel_tests::{Crowd, SERVICES, Town, build_services, eventually, kafka, need, redis, run_binary, unique};
 use cartwheel_wire::{Codec, DeadLetter, DeadLetterSource, Topics};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 fn shop() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("end-to-end-shop")
@@ -69,11 +70,11 @@ async fn r93_what_is_stopped_goes_out_once_when_it_is_resumed_and_r81_each_custo
 }
 
 /// The shop with a source topic in its own words.
-fn with_topic(topic: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(unique("source-shop"));
-    std::fs::create_dir_all(folder.join("campaigns")).unwrap();
+fn with_topic(topic: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("campaigns")).unwrap();
     let campaign = "campaigns/abandoned-cart.yaml";
-    std::fs::copy(shop().join(campaign), folder.join(campaign)).unwrap();
+    std::fs::copy(shop().join(campaign), folder.path().join(campaign)).unwrap();
     let source = format!(
         r#"  clicks:
     topic: {topic}
@@ -88,7 +89,7 @@ fn with_topic(topic: &str) -> PathBuf {
 "#
     );
     let text = std::fs::read_to_string(shop().join("shop.yaml")).unwrap() + &source;
-    std::fs::write(folder.join("shop.yaml"), text).unwrap();
+    std::fs::write(folder.path().join("shop.yaml"), text).unwrap();
     folder
 }
 
@@ -99,7 +100,7 @@ async fn r85_a_cart_of_a_shops_own_topic_is_reminded_of_once_and_poison_before_i
     let topic = unique("corner.clicks");
     node.create_topic(&topic, 2, &[]).await;
     let folder = with_topic(&topic);
-    let Some(town) = need(Town::start(node, redis, 1, &folder)) else { return };
+    let Some(town) = need(Town::start(node, redis, 1, folder.path())) else { return };
     let mut crowd = Crowd::new(&town, &|_| 0);
     let customer = crowd.join(1).await.remove(0);
 
