@@ -2,7 +2,7 @@
 # Installs what a target needs and this machine lacks; does nothing where nothing is missing.
 #
 #   scripts/setup.sh build    a C toolchain and headers for librdkafka and OpenSSL, and Rust
-#   scripts/setup.sh test     that, and Redis, Java and Maven for the tests on real servers, and Python
+#   scripts/setup.sh test     that, and Redis, Java and Maven for the tests on real servers, Python, and promtool
 #   scripts/setup.sh lint     that, and Node, Python's venv and shellcheck for the lints of what is not Rust
 #
 # Debian's packages come by apt-get, as root or through sudo. Elsewhere it names what is missing and leaves the rest to
@@ -31,6 +31,7 @@ missing_to_test() {
   java_is_new_enough || echo default-jre-headless
   have mvn || echo maven
   have python3 || echo python3
+  have promtool || echo prometheus
 }
 
 missing_to_lint() {

@@ -70,6 +70,28 @@ pub fn need<T>(what: Result<T, Missing>) -> Option<T> {
     }
 }
 
+/// What `promtool check metrics` has against a service's metrics; nothing if they are as Prometheus asks.
+///
+/// # Errors
+/// When there is no promtool.
+pub fn promtool(metrics: &str) -> Result<String, Missing> {
+    let failed = |error: std::io::Error| Missing::new(format!("promtool, of Debian's package prometheus: {error}"));
+    let mut promtool = std::process::Command::new("promtool");
+    let mut promtool = promtool
+        .args(["check", "metrics"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut input) = promtool.stdin.take() {
+        input.write_all(metrics.as_bytes()).map_err(failed)?;
+    }
+    let checked = promtool.wait_with_output().map_err(failed)?;
+    let said = [checked.stdout, checked.stderr].concat();
+    Ok(if checked.status.success() { String::new() } else { String::from_utf8_lossy(&said).into_owned() })
+}
+
 /// A name that no other test has used, for topics, groups and prefixes.
 pub fn unique(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);

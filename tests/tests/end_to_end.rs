@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cartwheel_tests::{Taken, Town, build_services, eventually, kafka, need, redis, unique};
+use cartwheel_tests::{SERVICES, Taken, Town, build_services, eventually, kafka, need, promtool, redis, unique};
 use jiff::{Timestamp, Unit, tz::TimeZone};
 use serde_json::{Value, json};
 
@@ -198,4 +198,16 @@ async fn r68_a_stop_by_another_name_of_the_same_person_stops_what_waits() {
     town.track(who, "Product Added", cart(&unique("cart"), "Teapot")).await;
     town.reply(&phone, "STOP").await;
     stays(town, &phone, 0).await;
+}
+
+#[tokio::test]
+async fn r89_every_service_is_ready_and_names_its_metrics_as_prometheus_asks() {
+    let Some(town) = town() else { return };
+    for service in SERVICES {
+        eventually("a ready service", || async { town.ready(service).await.map_err(|reason| format!("{service}: {reason}")) }).await;
+        let metrics = town.metrics(service).await;
+        assert!(metrics.contains("cartwheel_"), "{service} has none: {metrics}");
+        let Some(problems) = need(promtool(&metrics)) else { return };
+        assert_eq!(problems, "", "{service}");
+    }
 }
