@@ -22,10 +22,12 @@ help: ## What can be made
 
 .PHONY: demo
 demo: setup-build ## Play three weeks of a recorded shop in fast-forward; every message, and why others were held back
+	$(CARGO) build --locked --package cartwheel-cli
 	@$(CARTWHEEL) demo
 
 .PHONY: dev
 dev: setup-build ## The four services in one process, without Kafka or Redis, until you stop it
+	$(CARGO) build --locked --package cartwheel-cli
 	@$(CARTWHEEL) dev
 
 ##@ Build
