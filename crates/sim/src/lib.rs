@@ -12,7 +12,7 @@
 //! counts them, because a run in which nothing went wrong proves nothing.
 //!
 //! # What is watched
-//! - *Safety*, at every step: [`witness`] holds each record and each call against the promises of `docs/protocol.md`; [`oracle`] holds the
+//! - *Safety*, at every step: `witness` holds each record and each call against the promises of `docs/protocol.md`; `oracle` holds the
 //!   store and every decision against a pure fold of the log, byte for byte.
 //! - *Liveness*: when faults stop, everything drains, and then nothing is lost: each decision is on its topic, each timer has fired or was
 //!   cancelled, each message has an outcome, the balance is zero.
