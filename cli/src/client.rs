@@ -77,10 +77,7 @@ impl Client {
         log.answers().await.map_err(|error| {
             CommandError::Failed(format!("could not reach kafka: {error}; set CARTWHEEL_KAFKA__BOOTSTRAP=host:port or --config"))
         })?;
-        let codec = match config.schema_registry.url.as_str() {
-            "" => Codec::single_object(),
-            _ => registry::codec(&config.schema_registry, &topics).await.map_err(CommandError::failed)?,
-        };
+        let codec = registry::codec(&config.schema_registry, &topics).await.map_err(CommandError::failed)?;
         Ok(Self { kafka, log: Arc::new(log), topics, codec, clock })
     }
 

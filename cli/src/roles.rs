@@ -230,13 +230,7 @@ pub(crate) async fn start(
                 tasks.spawn("trigger-evaluator", async move { evaluator::app::run(&config, &installation, handles, stop).await });
             }
             Role::DelayTimer => {
-                let group = &config.delay_timer.group;
-                let group = GroupConfig {
-                    member: group.member.clone(),
-                    session_timeout: group.session_timeout,
-                    heartbeat: group.heartbeat,
-                    ..GroupConfig::new(&group.group, &*ground.topics.timers)
-                };
+                let group = config.delay_timer.membership(&ground.topics.timers);
                 let (ownership, _) = owners(ground, group, &MemoryPositions::default())?;
                 let views = if ground.kafka.is_embedded() {
                     Views::Memory(MemoryViews::default())

@@ -7,7 +7,6 @@ use cartwheel_runtime::{
     admin::Readiness,
     clock::Clock,
     installation::InstallationConfig,
-    kafka::GroupConfig,
     log::Log,
     partitions::{HostError, OwnershipSource, host},
     service::{Failure, Tasks},
@@ -57,13 +56,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Failur
     let Some(found) = reached.map_err(Failure::stopped)? else { return tasks.run().await };
     let Some(codec) = found.codec(&config.schema_registry).await else { return tasks.run().await };
     let views = open_disk(&config.delay_timer).await?;
-    let group = &config.delay_timer.group;
-    let group = GroupConfig {
-        member: group.member.clone(),
-        session_timeout: group.session_timeout,
-        heartbeat: group.heartbeat,
-        ..GroupConfig::new(&group.group, &*found.topics.timers)
-    };
+    let group = config.delay_timer.membership(&found.topics.timers);
     let handles = Handles {
         log: found.log,
         clock: found.clock,

@@ -7,7 +7,7 @@ use cartwheel_runtime::{
     admin::AdminConfig,
     config::{Configuration, Problems, duration},
     installation::InstallationConfig,
-    kafka::KafkaConfig,
+    kafka::{GroupConfig, KafkaConfig},
     telemetry::TelemetryConfig,
 };
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,16 @@ pub struct DelayTimerGroup {
 impl DelayTimerConfig {
     /// The section's keys and defaults, as TOML.
     pub const DEFAULTS: &'static str = include_str!("default.toml");
+
+    /// How this process joins the group that shares out `topic`.
+    pub fn membership(&self, topic: &str) -> GroupConfig {
+        GroupConfig {
+            member: self.group.member.clone(),
+            session_timeout: self.group.session_timeout,
+            heartbeat: self.group.heartbeat,
+            ..GroupConfig::new(&self.group.group, topic)
+        }
+    }
 
     /// Reports what types cannot say.
     pub fn validate(&self, problems: &mut Problems) {
